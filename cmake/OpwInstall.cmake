@@ -1,0 +1,17 @@
+# What the wheel carries below opwright/: the extension module, the runtime archive that plugins link, the public headers, notices.
+if(TARGET _core)
+  install(TARGETS _core LIBRARY DESTINATION opwright)
+endif()
+if(TARGET opwright_runtime)
+  install(TARGETS opwright_runtime ARCHIVE DESTINATION opwright/lib)
+endif()
+install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/" DESTINATION opwright/include FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
+install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" "${PROJECT_SOURCE_DIR}/NOTICE" DESTINATION opwright/licenses)
+
+# Texts of what is linked statically, where the LLVM in use has them beside it.
+cmake_path(ABSOLUTE_PATH LLVM_DIR BASE_DIRECTORY "${PROJECT_SOURCE_DIR}" NORMALIZE OUTPUT_VARIABLE _opw_llvm)
+foreach(_opw_text LLVM zlib zstd)
+  if(EXISTS "${_opw_llvm}/../../../../licenses/${_opw_text}.txt")
+    install(FILES "${_opw_llvm}/../../../../licenses/${_opw_text}.txt" DESTINATION opwright/licenses)
+  endif()
+endforeach()

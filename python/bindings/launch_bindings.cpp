@@ -1,0 +1,90 @@
+// _core.load, _core.function_at, _core.launcher: from object bytes to something that Triton can call.
+#include "bindings.h"
+#include "launcher.h"
+
+#include <nanobind/stl/string.h>
+
+namespace nb = nanobind;
+
+namespace opw::python {
+namespace {
+
+LoadedKernel load(const nb::bytes &object, const std::string &entry) {
+  Result<std::unique_ptr<cpu::JitModule>> module = [&] {
+    nb::gil_scoped_release released;
+    return cpu::JitModule::load(std::string_view(static_cast<const char *>(object.data()), object.size()));
+  }();
+  if (!module)
+    raiseDiagnostics(module.diagnostics());
+  LoadedKernel kernel{std::move(*module), nullptr};
+  kernel.entry = reinterpret_cast<opw_cpu_entry_t>(kernel.module->lookup(entry));
+  if (!kernel.entry) {
+    Diagnostic missing;
+    missing.message = "the object has no symbol '" + entry + "'";
+    missing.hint = "delete it from Triton's cache and compile again";
+    raiseDiagnostics({missing});
+  }
+  return kernel;
+}
+
+LoadedKernel functionAt(uintptr_t address) {
+  if (!address)
+    throw nb::value_error("found address 0, expected the entry of a kernel");
+  return LoadedKernel{nullptr, reinterpret_cast<opw_cpu_entry_t>(address)};
+}
+
+const LoadedKernel *unwrap(PyObject *object) { return nb::inst_ptr<LoadedKernel>(object); }
+
+/// `signature`: pairs of a parameter's name and its type, as Triton spells types; a tuple's type is a tuple of types.
+/// `slots` is how many the compiled kernel has.
+LaunchPlan makePlan(std::string name, nb::sequence signature, unsigned slots, uint64_t scratchBytes, int64_t grain,
+                    bool ordered) {
+  LaunchPlan plan{
+      .name = std::move(name), .params = {}, .scratchBytes = scratchBytes, .grain = grain, .ordered = ordered};
+  for (nb::handle entry : signature) {
+    auto pair = nb::cast<nb::tuple>(entry);
+    Param param;
+    if (!parseParam(nb::object(pair[1]).ptr(), nb::cast<std::string>(pair[0]), param))
+      throw nb::python_error();
+    plan.slots += param.slots();
+    plan.params.push_back(std::move(param));
+  }
+  if (plan.slots != slots)
+    throw nb::value_error(("kernel '" + plan.name + "' was compiled for " + std::to_string(slots) +
+                           " arguments, its signature has " + std::to_string(plan.slots))
+                              .c_str());
+  return plan;
+}
+
+} // namespace
+
+void bindLaunch(nb::module_ &m) {
+  nb::class_<LoadedKernel>(m, "LoadedKernel", "A kernel in memory; its code lives as long as this object.")
+      .def_prop_ro("address", [](const LoadedKernel &k) { return reinterpret_cast<uintptr_t>(k.entry); });
+
+  m.def("load", &load, nb::arg("object"), nb::arg("entry") = "opw_kernel",
+        "Loads an object of compile() into this process; raises CompileError when it is damaged.");
+  m.def("function_at", &functionAt, nb::arg("address"),
+        "A kernel entry (opw_cpu_entry_t) that someone else keeps in memory, for tests and tools.");
+
+  PyObject *type = makeLauncherType();
+  if (!type)
+    throw nb::python_error();
+  m.attr("Launcher") = nb::steal(type);
+  m.def(
+      "launcher",
+      [type](std::string name, nb::sequence signature, unsigned slots, uint64_t scratchBytes, int64_t grain,
+             bool ordered) {
+        LaunchPlan plan = makePlan(std::move(name), std::move(signature), slots, scratchBytes, grain, ordered);
+        PyObject *made = makeLauncher(reinterpret_cast<PyTypeObject *>(type), std::move(plan),
+                                      reinterpret_cast<PyTypeObject *>(nb::type<LoadedKernel>().ptr()), unwrap);
+        if (!made)
+          throw nb::python_error();
+        return nb::steal(made);
+      },
+      nb::arg("name"), nb::arg("signature"), nb::arg("slots"), nb::arg("scratch_bytes") = 0, nb::arg("grain") = 1,
+      nb::arg("ordered") = false,
+      "The callable (grid x, y, z, stream, LoadedKernel, packed, launch_metadata, enter_hook, exit_hook, *arguments).");
+}
+
+} // namespace opw::python

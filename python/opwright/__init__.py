@@ -1,0 +1,36 @@
+"""Opwright: Triton kernels, compiled ahead of time, as one plugin library for every host.
+
+Everything is loaded on first use: `import opwright` itself imports neither NumPy nor torch nor Triton.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from opwright.loader import Library as Library
+    from opwright.loader import load as load
+    from opwright.tensor import tensor as tensor
+
+    __version__: str
+
+_LAZY = {"Library": "opwright.loader", "load": "opwright.loader", "tensor": "opwright.tensor"}
+__all__ = ["Library", "load", "tensor"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            value: Any = version("opwright")
+        except PackageNotFoundError:  # a source tree on PYTHONPATH
+            value = "0+source"
+    elif name in _LAZY:
+        from importlib import import_module
+
+        value = getattr(import_module(_LAZY[name]), name)
+    else:
+        raise AttributeError(f"module 'opwright' has no attribute {name!r}")
+    globals()[name] = value
+    return value

@@ -1,0 +1,152 @@
+"""The command `opwright`. Results go to stdout, diagnostics and progress to stderr.
+
+Exit codes: 0 done; 1 the input is refused; 2 wrong usage; 3 a tool, device or host is missing; 70 a bug of Opwright.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from opwright.errors import EXIT_BUG, EXIT_MISSING, EXIT_OK, EXIT_REFUSED, OpwrightError
+
+app = typer.Typer(
+    name="opwright", add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
+    help="Compiles Triton kernels ahead of time to one plugin library for every host.",
+)  # fmt: skip
+
+_IGNORED = {"hidden": True, "help": "accepted for PluginGen's sake and not needed"}
+
+
+@app.callback()
+def _root() -> None:
+    """Compiles Triton kernels ahead of time to one plugin library for every host."""
+
+
+@app.command("plugin-gen")
+def plugin_gen_command(
+    workspace: Annotated[Path, typer.Option("--workspace", help="folder for everything that is built")],
+    kernel_config: Annotated[
+        Path, typer.Option("--kernel_config", "--kernel-config", help="file with KERNELS = [KernelMetaData(...)]")
+    ],
+    namespace: Annotated[str, typer.Option("--namespace", help="namespace of the operators in every host")] = "triton",
+    targets: Annotated[
+        str, typer.Option("--targets", help="what to compile for, separated by commas")
+    ] = "cpu:x86-64-v3,cpu:x86-64-v4",
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+    tensorrt_llm_include_path: Annotated[str, typer.Option("--tensorrt_llm_include_path", **_IGNORED)] = "",
+    trt_lib_dir: Annotated[str, typer.Option("--trt_lib_dir", **_IGNORED)] = "",
+    trt_include_dir: Annotated[str, typer.Option("--trt_include_dir", **_IGNORED)] = "",
+    trt_llm_include_dir: Annotated[str, typer.Option("--trt_llm_include_dir", **_IGNORED)] = "",
+) -> None:
+    """Builds one plugin library and functional.py from a kernel configuration in PluginGen's vocabulary."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.table import Table
+
+    from opwright.plugin_gen.build import parse_targets, plugin_gen
+
+    levels = parse_targets(targets)
+    console = Console(stderr=True)
+    columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("plugin-gen", total=None)
+
+        def stage(name: str) -> None:
+            bar.update(task, description=name)
+            if not console.is_terminal:
+                print(f"opwright: {name}", file=sys.stderr)
+
+        report = plugin_gen(workspace, kernel_config, namespace, levels, stage)
+    if as_json:
+        print(json.dumps(report.as_dict(), indent=1))
+        return
+    table = Table("stage", "ms", title=f"{', '.join(report.ops)}", title_justify="left")
+    table.columns[1].justify = "right"
+    for name, ms in report.stages:
+        table.add_row(name, f"{ms:.1f}")
+    table.add_row("total", f"{sum(ms for _, ms in report.stages):.1f}", style="bold")
+    out = Console()
+    out.print(table)
+    for path in (report.library, report.functional):
+        print(path)
+
+
+@app.command("inspect")
+def inspect_command(
+    library: Annotated[Path, typer.Argument(help="a plugin library")],
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """Lists the operators of a plugin library."""
+    from opwright.loader import load
+
+    found = load(library)
+    if as_json:
+        ops = [{"name": str(op), "version": op.version, "inputs": [i.name for i in op.inputs],
+                "outputs": [o.name for o in op.outputs], "attributes": {p.name: p.dtype for p in op.attributes},
+                "dtypes": [list(row) for row in op.dtypes]} for op in map(found.__getitem__, found)]  # fmt: skip
+        print(
+            json.dumps(
+                {
+                    "path": found.path,
+                    "name": found.name,
+                    "producer": found.producer,
+                    "abi": list(found.abi),
+                    "ops": ops,
+                },
+                indent=1,
+            )
+        )
+        return
+    print(f"{found.path}\n  {found.producer}, plugin ABI {found.abi[0]}.{found.abi[1]}")
+    for name in found:
+        op = found[name]
+        print(f"  {op.signature()}")
+        for row in op.dtypes:
+            pairs = zip([*op.inputs, *op.outputs], row, strict=True)
+            print("    " + ", ".join(f"{io.name} {dtype}" for io, dtype in pairs))
+
+
+@app.command("doctor")
+def doctor_command(as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False) -> None:
+    """Says what is installed and what is missing."""
+    from opwright.doctor import examine
+
+    checks = examine()
+    if as_json:
+        print(json.dumps([check.as_dict() for check in checks], indent=1))
+    else:
+        for check in checks:
+            print(f"{'ok     ' if check.ok else 'missing' if check.needed else 'absent '} {check.name}: {check.text}")
+    raise typer.Exit(EXIT_OK if all(check.ok or not check.needed for check in checks) else EXIT_MISSING)
+
+
+def main() -> None:
+    """Runs the command line and exits."""
+    try:
+        app()
+    except OpwrightError as e:
+        print(f"error: {e}", file=sys.stderr)
+        sys.exit(e.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(EXIT_OK)
+    except Exception as e:
+        from opwright.native import PluginError
+
+        if isinstance(e, PluginError):
+            print(f"error: {e}", file=sys.stderr)
+            sys.exit(EXIT_REFUSED)
+        import traceback
+
+        traceback.print_exc()
+        print(
+            "opwright: this is a bug in Opwright; report it with the text above and the output of `opwright doctor`",
+            file=sys.stderr,
+        )
+        sys.exit(EXIT_BUG)

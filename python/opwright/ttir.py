@@ -1,0 +1,177 @@
+"""A Triton kernel as TTIR text, with the stock Triton wheel: no GPU, no torch, nothing written to any cache.
+
+The text is `str(module)` after target-independent passes, so it has source locations. Their paths are made relative: the
+text, and all that is made from it, is the same wherever the sources lie.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from opwright.errors import InputError, MissingError
+
+
+def import_triton() -> ModuleType:
+    """The triton package, or an error that says how to get it."""
+    try:
+        import triton
+    except ImportError as e:
+        raise MissingError(
+            f"the Python package 'triton' cannot be imported ({e})", hint="install it: pip install 'triton>=3.6,<3.10'"
+        ) from e
+    return triton
+
+
+@contextmanager
+def _aot_target(triton: ModuleType, target: Any) -> Iterator[None]:
+    """Code that asks Triton for the active target hears `target`, and fp32 products are IEEE unless the kernel says more."""
+    from triton.backends.driver import DriverBase
+    from triton.runtime import driver
+
+    class AotDriver(DriverBase):
+        """Answers get_current_target and nothing else."""
+
+        @classmethod
+        def is_active(cls) -> bool:
+            return False
+
+        def map_python_to_cpp_type(self, ty: str) -> str:
+            raise NotImplementedError
+
+        def get_current_target(self) -> Any:
+            return target
+
+        def get_active_torch_device(self) -> Any:
+            raise NotImplementedError
+
+        def get_benchmarker(self) -> Any:
+            raise NotImplementedError
+
+    previous = driver.__dict__.get("_active")
+    language = triton.knobs.language
+    precision = getattr(language, "fp32_default", None)
+    driver.set_active(AotDriver())
+    if precision is None and hasattr(language, "fp32_default"):
+        language.fp32_default = "ieee"
+    try:
+        yield
+    finally:
+        driver.set_active(previous)
+        if precision is None and hasattr(language, "fp32_default"):
+            del language.fp32_default
+
+
+def jit_function(function: Any) -> Any:
+    """The JITFunction below @triton.autotune and @triton.heuristics, or None."""
+    from triton.runtime.jit import JITFunction
+
+    for _ in range(8):
+        if isinstance(function, JITFunction):
+            return function
+        function = getattr(function, "fn", None)
+    return None
+
+
+def relative_paths(text: str, roots: Sequence[Path]) -> str:
+    """`text` with the file names of its locations relative to the first root that has them, else without folders."""
+    places = [str(root.resolve()).rstrip("/") + "/" for root in roots]
+
+    def one(match: re.Match[str]) -> str:
+        name = match.group(1)
+        for place in places:
+            if name.startswith(place):
+                return f'"{name[len(place) :]}"'
+        return f'"{name.rpartition("/")[2] if name.startswith("/") else name}"'
+
+    return re.sub(r'"((?:[^"\\]|\\.)*)"(?=:\d+:\d+)', one, text)
+
+
+def make_ttir(
+    function: Any,
+    signature: Mapping[str, str],
+    constexprs: Mapping[str, Any],
+    divisible: Sequence[int] = (),
+    *,
+    roots: Sequence[Path] = (),
+    num_warps: int = 4,
+    num_stages: int = 3,
+) -> str:
+    """TTIR of a @triton.jit function.
+
+    `signature` gives Triton's type of every parameter in order ('*fp16', 'i32'; 'constexpr' for those of `constexprs`),
+    `divisible` the positions of parameters that are multiples of 16. Raises InputError with Triton's own message and the
+    source line when the kernel does not compile.
+    """
+    triton = import_triton()
+    from triton._C.libtriton import ir
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+    from triton.compiler.errors import CompilationError
+
+    from opwright.triton_backend.compiler import CPUBackend
+    from opwright.triton_backend.compiler import make_ttir as run_passes
+
+    jit = jit_function(function)
+    if jit is None:
+        raise InputError(
+            f"found {type(function).__name__}, expected a @triton.jit function", hint="decorate it with @triton.jit"
+        )
+    target = GPUTarget("cpu", "x86-64", 1)
+    backend = CPUBackend(target)
+    options = backend.parse_options({"num_warps": num_warps, "num_stages": num_stages})
+    attrs = {(i,): [["tt.divisibility", 16]] for i in divisible}
+    codegen = backend.get_codegen_implementation(options)
+    context = ir.context()
+    ir.load_dialects(context)
+    try:
+        with _aot_target(triton, target):
+            source = ASTSource(jit, dict(signature), constexprs=dict(constexprs), attrs=attrs)
+            module = source.make_ir(target, options, codegen, backend.get_module_map(), context)
+            module.context = context
+            text = str(run_passes(module))
+    except CompilationError as e:
+        raise _compilation_error(jit, e) from e
+    except Exception as e:  # assertions of the front-end, and failures inside passes
+        raise InputError(
+            f"Triton cannot compile this kernel: {type(e).__name__}: {e}",
+            where=f"{jit.fn.__code__.co_filename}:{def_line(jit)}",
+            hint="run the kernel with Triton itself to see the same error",
+        ) from e
+    return relative_paths(text, [*roots, Path(triton.__file__).parent.parent])
+
+
+def _compilation_error(kernel: Any, error: Any) -> InputError:
+    """Triton's message, with the line of the innermost function: a chain of causes leads through the calls."""
+    innermost = error
+    while hasattr(innermost.__cause__, "node"):
+        innermost = innermost.__cause__
+    message = innermost.error_message or repr(innermost.__cause__)
+    line = getattr(innermost.node, "lineno", None)
+    place = detail = ""
+    if innermost.src and line is not None:
+        detail = f"{innermost.src.split(chr(10))[line - 1]}\n{' ' * getattr(innermost.node, 'col_offset', 0)}^"
+        owner = _owner(kernel, innermost.src)
+        if owner is not None:
+            place = f"{owner.fn.__code__.co_filename}:{def_line(owner) + line - 1}"
+    return InputError(f"Triton refuses the kernel: {message.strip()}", where=place, detail=detail,
+                      hint="correct that line of the kernel")  # fmt: skip
+
+
+def def_line(jit: Any) -> int:
+    """Line of `def` in its file; Triton's `src` begins there."""
+    lines, first = inspect.getsourcelines(jit.fn)
+    return first + next((i for i, text in enumerate(lines) if text.lstrip().startswith("def ")), 0)
+
+
+def _owner(jit: Any, src: str) -> Any:
+    """The function with this source: the kernel, or one that its file can call."""
+    for candidate in [jit, *map(jit_function, list(jit.fn.__globals__.values()))]:
+        if candidate is not None and getattr(candidate, "src", None) == src:
+            return candidate
+    return None

@@ -1,0 +1,386 @@
+#include "core/call.h"
+
+#include "core/dtype.h"
+#include "core/program.h"
+
+namespace opw::runtime {
+namespace {
+
+const char *kindName(uint32_t kind) {
+  static const char *const kNames[] = {"nothing", "int",    "float", "bool",    "string", "bytes", "ints",
+                                       "floats",  "bools", "strings", "tensor", "enum",  "dtype"};
+  return kind < sizeof kNames / sizeof *kNames ? kNames[kind] : "unknown";
+}
+
+opw_status_t bindAttrs(Frame &f, opw_error_t *error) {
+  const opw_op_t *op = f.op;
+  const opw_call_t *call = f.call;
+  uint32_t given = call->attrs ? call->attr_count : 0;
+  if (given > op->attr_count)
+    return failOp(error, OPW_E_ARGUMENT, op, "found %u attributes, expected at most %u", given, op->attr_count);
+  for (uint32_t i = 0; i < op->attr_count; ++i) {
+    const opw_attr_t &a = *op->attrs[i];
+    const opw_attr_value_t *v = i < given && call->attrs[i].kind != OPW_ATTR_NONE ? &call->attrs[i] : &a.fallback;
+    f.attrs[i] = v;
+    if (v->kind == OPW_ATTR_NONE)
+      return failOp(error, OPW_E_ARGUMENT, op, "attribute %s is missing and has no default", a.name);
+    if (v->kind != a.kind)
+      return failOp(error, OPW_E_ARGUMENT, op, "attribute %s: found %s, expected %s", a.name, kindName(v->kind), kindName(a.kind));
+    if (v->kind >= OPW_ATTR_INTS && v->kind <= OPW_ATTR_STRINGS) {
+      if (v->count && !v->u.ints)
+        return failOp(error, OPW_E_ARGUMENT, op, "attribute %s: the list is null", a.name);
+      if (a.list_length && v->count != a.list_length)
+        return failOp(error, OPW_E_ARGUMENT, op, "attribute %s: found %u elements, expected %u", a.name, v->count, a.list_length);
+    }
+    if (v->kind == OPW_ATTR_ENUM && (v->u.i < 0 || v->u.i >= a.choice_count))
+      return failOp(error, OPW_E_ARGUMENT, op, "attribute %s: found choice %lld of %u", a.name, static_cast<long long>(v->u.i),
+                    a.choice_count);
+  }
+  return OPW_OK;
+}
+
+opw_status_t checkStrides(const Frame &f, const opw_io_t &io, const opw_tensor_t &t, opw_error_t *error) {
+  if (!t.strides || (io.flags & OPW_IO_STRIDED))
+    return OPW_OK;
+  int64_t expected = 1;
+  for (int32_t d = t.ndim - 1; d >= 0; --d) {
+    if (t.shape[d] != 1 && t.strides[d] != expected) {
+      for (int32_t k = 0; k < t.ndim; ++k)
+        if (t.shape[k] == 0)
+          return OPW_OK; // nothing is in it
+      return failOp(error, OPW_E_LAYOUT, f.op, "%s is not contiguous: the stride of axis %d is %lld, expected %lld; pass a row-major copy",
+                    io.name, d, static_cast<long long>(t.strides[d]), static_cast<long long>(expected));
+    }
+    expected = static_cast<int64_t>(static_cast<uint64_t>(expected) * static_cast<uint64_t>(t.shape[d]));
+  }
+  return OPW_OK;
+}
+
+bool deviceFits(const Frame &f, const opw_io_t &io, const opw_tensor_t &t) {
+  if ((io.flags & OPW_IO_HOST) || f.call->device_type == OPW_DEVICE_CPU)
+    return t.device_type == OPW_DEVICE_CPU || t.device_type == OPW_DEVICE_CUDA_PINNED;
+  return t.device_type == f.call->device_type && t.device_id == f.call->device_id;
+}
+
+/// Everything about one view but its element type.
+opw_status_t checkTensor(const Frame &f, const opw_io_t &io, const opw_tensor_t &t, Purpose purpose, opw_error_t *error) {
+  const opw_op_t *op = f.op;
+  if (t.ndim < io.rank_min || t.ndim > io.rank_max) {
+    if (io.rank_min == io.rank_max)
+      return failOp(error, OPW_E_SHAPE, op, "%s has rank %d, expected %u", io.name, t.ndim, io.rank_min);
+    return failOp(error, OPW_E_SHAPE, op, "%s has rank %d, expected %u to %u", io.name, t.ndim, io.rank_min, io.rank_max);
+  }
+  if (t.ndim > 0 && !t.shape)
+    return failOp(error, OPW_E_ARGUMENT, op, "%s has no shape", io.name);
+  for (int32_t d = 0; d < t.ndim; ++d)
+    if (t.shape[d] < 0 && !(purpose == Purpose::Infer && t.shape[d] == -1))
+      return failOp(error, OPW_E_SHAPE, op, "%s has the size %lld in axis %d", io.name, static_cast<long long>(t.shape[d]), d);
+  if (purpose != Purpose::Run)
+    return OPW_OK;
+  if (!deviceFits(f, io, t))
+    return failOp(error, OPW_E_DEVICE, op, "%s is on device %d:%d, expected %d:%d", io.name, t.device_type, t.device_id,
+                  f.call->device_type, f.call->device_id);
+  uint64_t bytes;
+  if (opw_status_t s = bytesOf(op, t, io.name, &bytes, error))
+    return s;
+  if (bytes != 0) {
+    if (!t.data)
+      return failOp(error, OPW_E_ARGUMENT, op, "%s has no data", io.name);
+    uint64_t align = io.align ? io.align : t.dl_bits / 8u;
+    uint64_t address = reinterpret_cast<uintptr_t>(t.data) + t.byte_offset;
+    if (align > 1 && address % align != 0)
+      return failOp(error, OPW_E_LAYOUT, op, "%s is at address 0x%llx, expected a multiple of %llu", io.name,
+                    static_cast<unsigned long long>(address), static_cast<unsigned long long>(align));
+  }
+  return checkStrides(f, io, t, error);
+}
+
+const opw_io_t &ioOf(const opw_io_t *const *ios, uint32_t declared, uint32_t index) {
+  return *ios[index < declared ? index : declared - 1];
+}
+
+opw_status_t checkCount(const Frame &f, const char *what, const opw_io_t *const *ios, uint32_t declared, uint32_t given,
+                        opw_error_t *error) {
+  bool variadic = declared > 0 && (ios[declared - 1]->flags & OPW_IO_VARIADIC);
+  uint32_t least = variadic ? declared - 1 + ios[declared - 1]->variadic_min : declared;
+  if (given > OPW_MAX_TENSORS || given < least || (!variadic && given > declared))
+    return failOp(error, OPW_E_ARGUMENT, f.op, "found %u %s, expected %s%u", given, what, variadic ? "at least " : "", least);
+  return OPW_OK;
+}
+
+opw_status_t bindInputs(Frame &f, Purpose purpose, opw_error_t *error) {
+  const opw_op_t *op = f.op;
+  if (opw_status_t s = checkCount(f, "inputs", op->inputs, op->input_count, f.inputCount, error))
+    return s;
+  if (f.inputCount && !f.inputs)
+    return failOp(error, OPW_E_ARGUMENT, op, "the array of inputs is null");
+  for (uint32_t i = 0; i < f.inputCount; ++i) {
+    const opw_io_t &io = ioOf(op->inputs, op->input_count, i);
+    if (!f.inputs[i]) {
+      if (io.flags & OPW_IO_OPTIONAL)
+        continue;
+      return failOp(error, OPW_E_ARGUMENT, op, "input %s is null", io.name);
+    }
+    if (opw_status_t s = checkTensor(f, io, *f.inputs[i], purpose, error))
+      return s;
+  }
+  return OPW_OK;
+}
+
+void describeTypes(const Frame &f, bool withOutputs, Text &given, Text &rows) {
+  const opw_op_t *op = f.op;
+  for (uint32_t i = 0; i < f.inputCount; ++i)
+    if (f.inputs[i])
+      given.add("%s%s: %s", given.str()[0] ? ", " : "", ioOf(op->inputs, op->input_count, i).name,
+                dtypeInfo(dtypeOf(*f.inputs[i])).name);
+  for (uint32_t i = 0; withOutputs && i < f.outputCount; ++i)
+    if (f.outputs[i])
+      given.add("%s%s: %s", given.str()[0] ? ", " : "", ioOf(op->outputs, op->output_count, i).name,
+                dtypeInfo(dtypeOf(*f.outputs[i])).name);
+  for (uint32_t c = 0; c < op->combo_count; ++c) {
+    rows.add("%s(", c ? " or " : "");
+    for (uint32_t i = 0; i < op->input_count + (withOutputs ? op->output_count : 0); ++i) {
+      const opw_io_t &io = i < op->input_count ? *op->inputs[i] : *op->outputs[i - op->input_count];
+      rows.add("%s%s: %s", i ? ", " : "", io.name, dtypeInfo(op->combos[c * op->typevar_count + io.typevar]).name);
+    }
+    rows.add(")");
+  }
+}
+
+/// The first row of combos that agrees with every tensor of the call.
+opw_status_t pickCombo(Frame &f, bool withOutputs, opw_error_t *error) {
+  const opw_op_t *op = f.op;
+  uint8_t types[kMaxTypevars] = {};
+  bool consistent = true;
+  auto note = [&](const opw_tensor_t *t, const opw_io_t &io) {
+    if (!t)
+      return;
+    opw_dtype_t d = dtypeOf(*t);
+    consistent = consistent && d != OPW_NONE && (types[io.typevar] == OPW_NONE || types[io.typevar] == d);
+    types[io.typevar] = d;
+  };
+  for (uint32_t i = 0; i < f.inputCount; ++i)
+    note(f.inputs[i], ioOf(op->inputs, op->input_count, i));
+  for (uint32_t i = 0; withOutputs && i < f.outputCount; ++i)
+    note(f.outputs[i], ioOf(op->outputs, op->output_count, i));
+  for (uint32_t c = 0; consistent && c < op->combo_count; ++c) {
+    const uint8_t *row = op->combos + c * op->typevar_count;
+    bool fits = true;
+    for (uint32_t t = 0; t < op->typevar_count; ++t)
+      fits = fits && (types[t] == OPW_NONE || types[t] == row[t]);
+    if (fits) {
+      f.combo = c;
+      return OPW_OK;
+    }
+  }
+  Text given, rows;
+  describeTypes(f, withOutputs, given, rows);
+  return failOp(error, OPW_E_DTYPE, op, "no combination of element types takes (%s); expected %s", given.str(), rows.str());
+}
+
+opw_status_t checkValid(const Frame &f, opw_error_t *error) {
+  const opw_op_t *op = f.op;
+  if (op->valid.count == 0)
+    return OPW_OK;
+  int64_t holds;
+  if (opw_status_t s = evaluateSize(f, op->valid, "the condition of the op", &holds, error))
+    return s;
+  if (holds != 0) // also -1: not known yet
+    return OPW_OK;
+  return failOp(error, OPW_E_ARGUMENT, op, "%s", op->valid_text ? op->valid_text : "the arguments do not meet the op's condition");
+}
+
+/// The addresses that a view may touch.
+struct Bytes {
+  uintptr_t begin, end;
+  bool empty() const { return begin == end; }
+};
+Bytes rangeOf(const opw_tensor_t &t) {
+  const uint64_t item = t.dl_bits / 8u;
+  uintptr_t base = reinterpret_cast<uintptr_t>(t.data) + t.byte_offset;
+  uint64_t count = 1, below = 0, above = 0; // elements before and after the first one, by strides
+  for (int32_t d = 0; d < t.ndim; ++d) {
+    count *= static_cast<uint64_t>(t.shape[d]);
+    if (!t.strides || t.shape[d] < 1)
+      continue;
+    uint64_t reach = static_cast<uint64_t>(t.shape[d] - 1) * static_cast<uint64_t>(t.strides[d] < 0 ? -t.strides[d] : t.strides[d]);
+    (t.strides[d] < 0 ? below : above) += reach;
+  }
+  if (count == 0)
+    return {base, base};
+  return t.strides ? Bytes{base - below * item, base + (above + 1) * item} : Bytes{base, base + count * item};
+}
+bool overlap(Bytes a, Bytes b) { return !a.empty() && !b.empty() && a.begin < b.end && b.begin < a.end; }
+
+opw_status_t checkOverlap(const Frame &f, uint32_t output, opw_error_t *error) {
+  const opw_op_t *op = f.op;
+  const opw_io_t &io = ioOf(op->outputs, op->output_count, output);
+  Bytes mine = rangeOf(*f.outputs[output]);
+  for (uint32_t i = 0; i < f.inputCount; ++i) {
+    if (!f.inputs[i])
+      continue;
+    Bytes other = rangeOf(*f.inputs[i]);
+    if (!overlap(mine, other) || (io.alias == static_cast<int32_t>(i) && mine.begin == other.begin && mine.end == other.end))
+      continue;
+    return failOp(error, OPW_E_ARGUMENT, op, "output %s overlaps input %s; give it memory of its own", io.name,
+                  ioOf(op->inputs, op->input_count, i).name);
+  }
+  for (uint32_t o = 0; o < output; ++o)
+    if (f.outputs[o] && overlap(mine, rangeOf(*f.outputs[o])))
+      return failOp(error, OPW_E_ARGUMENT, op, "output %s overlaps output %s; give it memory of its own", io.name,
+                    ioOf(op->outputs, op->output_count, o).name);
+  return OPW_OK;
+}
+
+opw_status_t checkOutputShape(const Frame &f, uint32_t index, opw_error_t *error) {
+  const opw_op_t *op = f.op;
+  const opw_io_t &io = ioOf(op->outputs, op->output_count, index);
+  if (io.flags & OPW_IO_VARIADIC)
+    return OPW_OK; // the caller says how many there are; programs see them by COUNT and SUMDIM
+  int64_t dims[OPW_MAX_RANK];
+  int32_t ndim;
+  if (opw_status_t s = inferShape(f, index, dims, &ndim, error))
+    return s;
+  const opw_tensor_t &t = *f.outputs[index];
+  bool same = t.ndim == ndim;
+  for (int32_t d = 0; same && d < ndim; ++d)
+    same = dims[d] == t.shape[d] || dims[d] == -1;
+  if (same)
+    return OPW_OK;
+  Text found, expected;
+  addShape(found, t.shape, t.ndim);
+  addShape(expected, dims, ndim);
+  return failOp(error, OPW_E_SHAPE, op, "output %s is %s, expected %s", io.name, found.str(), expected.str());
+}
+
+opw_status_t bindOutputs(Frame &f, opw_error_t *error) {
+  const opw_op_t *op = f.op;
+  if (f.outputCount && !f.outputs)
+    return failOp(error, OPW_E_ARGUMENT, op, "the array of outputs is null");
+  bool laterPhase = f.call->phases == 1 && op->size_count != 0;
+  for (uint32_t i = 0; i < f.outputCount; ++i) {
+    const opw_io_t &io = ioOf(op->outputs, op->output_count, i);
+    if (!f.outputs[i]) {
+      if ((io.flags & OPW_IO_OPTIONAL) || laterPhase)
+        continue;
+      return failOp(error, OPW_E_ARGUMENT, op, "output %s is null", io.name);
+    }
+    if (opw_status_t s = checkTensor(f, io, *f.outputs[i], Purpose::Run, error))
+      return s;
+    if (opw_status_t s = checkOutputShape(f, i, error))
+      return s;
+    if (opw_status_t s = checkOverlap(f, i, error))
+      return s;
+  }
+  return OPW_OK;
+}
+
+/// Sizes [from, to) of a tensor, appended to dims.
+opw_status_t appendSlice(const Frame &f, const opw_seg_t &seg, const char *name, int64_t *dims, int32_t *n, opw_error_t *error) {
+  const opw_tensor_t *t = f.tensor(seg.index);
+  if (!t)
+    return failOp(error, OPW_E_SHAPE, f.op, "the shape of %s is that of input %s, which is absent", name,
+                  f.op->inputs[seg.index]->name);
+  int32_t from = seg.from < 0 ? seg.from + t->ndim : seg.from;
+  int32_t to = seg.to == INT32_MAX ? t->ndim : seg.to < 0 ? seg.to + t->ndim : seg.to;
+  if (from < 0 || to > t->ndim || from > to || *n + to - from > OPW_MAX_RANK)
+    return failOp(error, OPW_E_SHAPE, f.op, "the shape of %s takes axes %d to %d of %s, which has rank %d", name, seg.from, seg.to,
+                  f.op->inputs[seg.index]->name, t->ndim);
+  for (int32_t d = from; d < to; ++d)
+    dims[(*n)++] = t->shape[d];
+  return OPW_OK;
+}
+
+opw_status_t appendSegment(const Frame &f, const opw_seg_t &seg, const char *name, int64_t *dims, int32_t *n, opw_error_t *error) {
+  if (seg.kind == OPW_SEG_SLICE)
+    return appendSlice(f, seg, name, dims, n, error);
+  if (seg.kind == OPW_SEG_DIM) {
+    if (*n == OPW_MAX_RANK)
+      return failOp(error, OPW_E_SHAPE, f.op, "%s has more than %d axes", name, OPW_MAX_RANK);
+    return evaluateSize(f, seg.dim, name, &dims[(*n)++], error);
+  }
+  if (seg.kind == OPW_SEG_ATTR) {
+    const opw_attr_value_t &list = *f.attrs[seg.index];
+    if (list.count > static_cast<uint32_t>(OPW_MAX_RANK - *n))
+      return failOp(error, OPW_E_SHAPE, f.op, "%s has more than %d axes", name, OPW_MAX_RANK);
+    for (uint32_t i = 0; i < list.count; ++i)
+      dims[(*n)++] = list.u.ints[i];
+    return OPW_OK;
+  }
+  const opw_tensor_t *t = f.tensor(seg.index);
+  if (!t || t->ndim > 1 || (t->ndim == 1 && (t->shape[0] < 0 || t->shape[0] > OPW_MAX_RANK - *n)))
+    return failOp(error, OPW_E_SHAPE, f.op, "the shape of %s needs the values of %s, whose number is not known", name,
+                  f.op->inputs[seg.index]->name);
+  int64_t count = t->ndim == 0 ? 1 : t->shape[0];
+  for (int64_t i = 0; i < count; ++i)
+    dims[(*n)++] = t->data ? integerAt(static_cast<const char *>(t->data) + t->byte_offset, dtypeOf(*t), i) : -1;
+  return OPW_OK;
+}
+
+} // namespace
+
+void addShape(Text &text, const int64_t *dims, int32_t ndim) {
+  text.add("[");
+  for (int32_t d = 0; d < ndim; ++d)
+    text.add("%s%lld", d ? ", " : "", static_cast<long long>(dims[d]));
+  text.add("]");
+}
+
+opw_status_t bytesOf(const opw_op_t *op, const opw_tensor_t &t, const char *name, uint64_t *bytes, opw_error_t *error) {
+  int64_t n = t.dl_bits / 8;
+  bool overflow = false, empty = false;
+  for (int32_t d = 0; d < t.ndim; ++d) {
+    empty = empty || t.shape[d] == 0;
+    overflow = overflow || __builtin_mul_overflow(n, t.shape[d], &n);
+  }
+  *bytes = empty ? 0 : static_cast<uint64_t>(n);
+  if (empty || !overflow)
+    return OPW_OK;
+  return failOp(error, OPW_E_OVERFLOW, op, "%s has more than 2^63 bytes", name);
+}
+
+opw_status_t inferShape(const Frame &f, uint32_t index, int64_t *dims, int32_t *ndim, opw_error_t *error) {
+  const opw_io_t &io = ioOf(f.op->outputs, f.op->output_count, index);
+  *ndim = 0;
+  for (uint32_t s = 0; s < io.seg_count; ++s)
+    if (opw_status_t status = appendSegment(f, io.segs[s], io.name, dims, ndim, error))
+      return status;
+  for (int32_t d = 0; d < *ndim; ++d) {
+    bool unknown = dims[d] == -1 && (f.infer || !f.sizesKnown);
+    if (dims[d] < 0 && !unknown)
+      return failOp(error, OPW_E_SHAPE, f.op, "output %s would have the size %lld in axis %d", io.name,
+                    static_cast<long long>(dims[d]), d);
+  }
+  return OPW_OK;
+}
+
+opw_status_t bindCall(Frame &f, const opw_op_t *op, const opw_call_t *call, Purpose purpose, opw_error_t *error) {
+  if (!call)
+    return failOp(error, OPW_E_ARGUMENT, op, "the call is null");
+  if (call->struct_size < sizeof(opw_call_t))
+    return failOp(error, OPW_E_ABI, op, "the call's struct_size is %u, expected at least %zu", call->struct_size, sizeof *call);
+  if (call->flags != 0 || call->reserved != 0 || call->phases > 2)
+    return failOp(error, OPW_E_ARGUMENT, op, "the call has flags 0x%x, phases %u, which this runtime does not know", call->flags,
+                  call->phases);
+  f.op = op;
+  f.call = call;
+  f.inputs = call->inputs;
+  f.inputCount = call->input_count;
+  f.outputs = purpose == Purpose::Run ? call->outputs : nullptr;
+  f.outputCount = call->output_count;
+  f.infer = purpose == Purpose::Infer;
+  f.sizesKnown = purpose == Purpose::Run && (op->size_count == 0 || call->phases == 2);
+  f.combo = 0;
+  opw_status_t s;
+  if (purpose != Purpose::Decide)
+    if ((s = checkCount(f, "outputs", op->outputs, op->output_count, f.outputCount, error)))
+      return s;
+  if ((s = bindAttrs(f, error)) || (s = bindInputs(f, purpose, error)) || (s = pickCombo(f, purpose == Purpose::Run, error)))
+    return s;
+  evaluateVars(f);
+  if ((s = checkValid(f, error)))
+    return s;
+  return purpose == Purpose::Run ? bindOutputs(f, error) : OPW_OK;
+}
+
+} // namespace opw::runtime

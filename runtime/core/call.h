@@ -1,0 +1,27 @@
+// From a call to a frame: arity, attributes, tensors, element types, vars; and the shapes that outputs must have.
+#pragma once
+
+#include "core/error.h"
+#include "core/frame.h"
+
+namespace opw::runtime {
+
+enum class Purpose : uint8_t {
+  Infer,  // sizes may be -1, no data, outputs are to be written
+  Decide, // sizes are known, data and outputs are not looked at
+  Run     // everything is there
+};
+
+/// Fills the frame, or refuses the call. Everything in the frame points into the call and the op.
+opw_status_t bindCall(Frame &frame, const opw_op_t *op, const opw_call_t *call, Purpose purpose, opw_error_t *error);
+
+/// The shape of output `index` of a bound frame; unknown sizes are -1. `dims` has room for OPW_MAX_RANK.
+opw_status_t inferShape(const Frame &frame, uint32_t index, int64_t *dims, int32_t *ndim, opw_error_t *error);
+
+/// Bytes of a view whose sizes are known; a refusal when they overflow. `name` is for the text.
+opw_status_t bytesOf(const opw_op_t *op, const opw_tensor_t &tensor, const char *name, uint64_t *bytes, opw_error_t *error);
+
+/// "[2, 3]".
+void addShape(Text &text, const int64_t *dims, int32_t ndim);
+
+} // namespace opw::runtime

@@ -1,0 +1,48 @@
+// One call, resolved: what programs, shapes and launches of the op read.
+#pragma once
+
+#include "opwright/plugin.h"
+
+namespace opw::runtime {
+
+constexpr uint32_t kMaxAttrs = 128;
+constexpr uint32_t kMaxTypevars = 64;
+
+union Slot {
+  int64_t i;
+  double f;
+};
+
+/// Why a value does not exist, and where that came up: code | instruction << 8 | (var + 1) << 20. 0 = the value exists.
+using Poison = uint32_t;
+enum PoisonCode : uint32_t { kFine, kOverflow, kDivideByZero, kOutOfRange, kNotANumber, kAbsent, kUnknown };
+
+struct Value {
+  Slot slot;
+  Poison poison;
+  uint32_t isFloat;
+};
+
+struct Frame {
+  const opw_op_t *op;
+  const opw_call_t *call;
+  const opw_tensor_t *const *inputs; // as spelled out by the caller
+  opw_tensor_t *const *outputs;
+  uint32_t inputCount, outputCount;
+  bool infer;      // sizes may be unknown, outputs are not there yet
+  bool sizesKnown; // phase 0 has run: data-dependent sizes can be read
+  uint32_t combo;
+  const opw_attr_value_t *attrs[kMaxAttrs];
+  Value vars[OPW_MAX_VARS];
+
+  /// A tensor by its number in programs; null when absent.
+  const opw_tensor_t *tensor(uint32_t number) const {
+    if (number < op->input_count)
+      return number < inputCount ? inputs[number] : nullptr;
+    number -= op->input_count;
+    return number < outputCount && outputs ? outputs[number] : nullptr;
+  }
+  uint8_t dtype(uint32_t typevar) const { return op->combos[combo * op->typevar_count + typevar]; }
+};
+
+} // namespace opw::runtime

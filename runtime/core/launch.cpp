@@ -1,0 +1,145 @@
+#include "core/launch.h"
+
+#include "core/error.h"
+#include "core/pool.h"
+#include "core/thread.h"
+
+#include <atomic>
+
+namespace opw::runtime {
+namespace {
+
+std::atomic<uint64_t> submissions{0};
+
+/// Unique and not zero: an odd factor permutes the 64-bit numbers. Scattered, so that no number that a kernel of an
+/// earlier launch left in its scratch passes for a key of this one.
+uint64_t nextEpoch() {
+  return (submissions.fetch_add(1, std::memory_order_relaxed) + 1) * UINT64_C(0x9E3779B97F4A7C15);
+}
+
+struct Failure {
+  std::atomic<uint32_t> state{0}; // 0 none, 1 being written, 2 written
+  uint32_t site = 0;
+  int64_t program = -1;
+};
+
+void noteFailure(void *ctx, uint32_t site, int64_t program) {
+  auto *failure = static_cast<Failure *>(ctx);
+  uint32_t none = 0;
+  if (failure->state.compare_exchange_strong(none, 1)) {
+    failure->site = site;
+    failure->program = program;
+    failure->state.store(2, std::memory_order_release);
+  }
+}
+
+void dropPrint(void *, uint32_t, int64_t, const void *, uint64_t) {}
+
+struct Launch {
+  const CpuKernel *kernel;
+  opw_cpu_args_t args;
+  opw_cpu_launch_t shared;
+  int64_t programs;
+  Failure failure;
+  std::atomic<uint32_t> outOfMemory{0};
+};
+
+bool failed(const Launch &launch) { return __atomic_load_n(&launch.shared.failed, __ATOMIC_RELAXED) != 0; }
+
+opw_status_t runRange(Launch &launch, int64_t begin, int64_t end, opw_cpu_scratch_t &scratch) {
+  if (launch.kernel->entry(&launch.args, begin, end, &scratch) == 0)
+    return OPW_OK;
+  __atomic_store_n(&launch.shared.failed, 1, __ATOMIC_RELAXED);
+  return OPW_E_ASSERT;
+}
+
+opw_status_t body(void *p, int64_t begin, int64_t end) {
+  auto &launch = *static_cast<Launch *>(p);
+  if (failed(launch))
+    return OPW_E_ASSERT;
+  Scratch memory(launch.kernel->scratchBytes);
+  if (!memory.ok()) {
+    launch.outOfMemory.store(1, std::memory_order_relaxed);
+    __atomic_store_n(&launch.shared.failed, 1, __ATOMIC_RELAXED);
+    return OPW_E_MEMORY;
+  }
+  opw_cpu_scratch_t scratch{memory.data(), launch.kernel->scratchBytes, memory.worker(), 0};
+  if (!launch.kernel->ordered)
+    return runRange(launch, begin, end, scratch);
+  // Programs by ticket: whoever waits for a lower program waits for one that runs already.
+  while (!failed(launch)) {
+    int64_t program = __atomic_fetch_add(&launch.shared.ticket, 1, __ATOMIC_RELAXED);
+    if (program >= launch.programs)
+      return OPW_OK;
+    if (opw_status_t status = runRange(launch, program, program + 1, scratch))
+      return status;
+  }
+  return OPW_E_ASSERT;
+}
+
+bool hostHas(const opw_host_t *host, size_t end) { return host && host->struct_size >= end; }
+
+opw_status_t dispatch(Launch &launch, const opw_host_t *host) {
+  bool hostLoop = hostHas(host, offsetof(opw_host_t, parallel_for) + sizeof host->parallel_for) && host->parallel_for;
+  int64_t count = launch.programs, grain = launch.kernel->grain < 1 ? 1 : launch.kernel->grain;
+  if (count <= grain)
+    return body(&launch, 0, count);
+  int32_t threads = 0;
+  if (hostHas(host, offsetof(opw_host_t, threads) + sizeof host->threads) && host->threads)
+    threads = host->threads(host->ctx);
+  if (threads < 1)
+    threads = hostLoop ? 1 : poolThreads();
+  if (launch.kernel->ordered) {
+    // One index per worker; each takes tickets until none is left.
+    count = threads < count ? threads : count;
+    grain = 1;
+  } else if (hostLoop && count / (int64_t{8} * threads) > grain) {
+    grain = count / (int64_t{8} * threads);
+  }
+  return hostLoop ? host->parallel_for(host->ctx, count, grain, body, &launch)
+                  : parallelFor(count, grain, body, &launch);
+}
+
+} // namespace
+
+opw_status_t launchCpu(const CpuKernel &kernel, const uint32_t grid[3], const uint64_t *slots, uint32_t slotCount,
+                       const opw_host_t *host, opw_error_t *error) {
+  int64_t programs = 0;
+  if (__builtin_mul_overflow(static_cast<int64_t>(grid[0]), static_cast<int64_t>(grid[1]), &programs) ||
+      __builtin_mul_overflow(programs, static_cast<int64_t>(grid[2]), &programs) || programs > INT64_C(1) << 62)
+    return fail(error, OPW_E_OVERFLOW, "the grid %u x %u x %u has more than 2^62 programs", grid[0], grid[1], grid[2]);
+  if (programs == 0)
+    return OPW_OK;
+
+  Launch launch{};
+  launch.kernel = &kernel;
+  launch.programs = programs;
+  launch.shared.struct_size = sizeof launch.shared;
+  launch.shared.epoch = nextEpoch();
+  launch.shared.ctx = &launch.failure;
+  launch.shared.fail = noteFailure;
+  launch.shared.print = dropPrint;
+  launch.args.struct_size = sizeof launch.args;
+  launch.args.grid[0] = grid[0];
+  launch.args.grid[1] = grid[1];
+  launch.args.grid[2] = grid[2];
+  launch.args.slot_count = slotCount;
+  launch.args.launch = &launch.shared;
+  launch.args.slots = slots;
+
+  opw_status_t status = dispatch(launch, host);
+  if (status == OPW_OK && !failed(launch))
+    return OPW_OK;
+  if (launch.outOfMemory.load(std::memory_order_relaxed))
+    return fail(error, OPW_E_MEMORY, "no memory for %llu bytes of scratch per thread",
+                static_cast<unsigned long long>(kernel.scratchBytes));
+  if (failed(launch)) {
+    if (launch.failure.state.load(std::memory_order_acquire) == 2)
+      return fail(error, OPW_E_ASSERT, "device assertion %u failed in program %lld", launch.failure.site,
+                  static_cast<long long>(launch.failure.program));
+    return fail(error, OPW_E_ASSERT, "a program of the kernel failed");
+  }
+  return fail(error, OPW_E_HOST, "the host's parallel_for failed with status %d", status);
+}
+
+} // namespace opw::runtime

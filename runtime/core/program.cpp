@@ -1,0 +1,375 @@
+#include "core/program.h"
+
+#include "core/dtype.h"
+#include "core/instructions.h"
+
+namespace opw::runtime {
+namespace {
+
+/// Row-major stride of `axis` where the view has none of its own.
+Value strideOf(const opw_tensor_t &t, int64_t axis) {
+  if (t.strides)
+    return {{t.strides[axis]}, kFine, 0};
+  int64_t stride = 1;
+  for (int32_t d = t.ndim - 1; d > axis; --d) {
+    if (t.shape[d] < 0)
+      return {{0}, kUnknown, 0};
+    if (__builtin_mul_overflow(stride, t.shape[d], &stride))
+      return {{0}, kOverflow, 0};
+  }
+  return {{stride}, kFine, 0};
+}
+
+Value dimOf(const opw_tensor_t &t, int64_t axis) {
+  if (axis < 0)
+    axis += t.ndim;
+  if (axis < 0 || axis >= t.ndim)
+    return {{0}, kOutOfRange, 0};
+  return {{t.shape[axis]}, t.shape[axis] < 0 ? kUnknown : kFine, 0};
+}
+
+Value numelOf(const opw_tensor_t &t) {
+  int64_t n = 1;
+  bool unknown = false, overflow = false;
+  for (int32_t d = 0; d < t.ndim; ++d) {
+    if (t.shape[d] == 0)
+      return {{0}, kFine, 0};
+    if (t.shape[d] < 0)
+      unknown = true;
+    else if (__builtin_mul_overflow(n, t.shape[d], &n))
+      overflow = true;
+  }
+  return {{n}, unknown ? kUnknown : overflow ? kOverflow : kFine, 0};
+}
+
+/// First and one past the last tensor of the variadic input or output `number`.
+struct Range {
+  uint32_t first, end;
+};
+Range variadicOf(const Frame &f, uint32_t number) {
+  if (number < f.op->input_count)
+    return {number, f.inputCount};
+  return {number, f.op->input_count + f.outputCount};
+}
+const opw_tensor_t *variadicAt(const Frame &f, uint32_t number, uint32_t base) {
+  return base < f.op->input_count ? f.inputs[number] : f.outputs ? f.outputs[number - f.op->input_count] : nullptr;
+}
+
+Value sumDims(const Frame &f, uint32_t number, int32_t axis) {
+  Range r = variadicOf(f, number);
+  int64_t sum = 0;
+  for (uint32_t i = r.first; i < r.end; ++i) {
+    const opw_tensor_t *t = variadicAt(f, i, number);
+    if (!t)
+      return {{0}, kAbsent, 0};
+    Value v = dimOf(*t, axis);
+    if (v.poison)
+      return v;
+    if (__builtin_add_overflow(sum, v.slot.i, &sum))
+      return {{0}, kOverflow, 0};
+  }
+  return {{sum}, kFine, 0};
+}
+
+Value hostValue(const Frame &f, uint32_t number, int64_t index) {
+  const opw_tensor_t *t = f.tensor(number);
+  if (!t)
+    return {{0}, kAbsent, 0};
+  Value count = numelOf(*t);
+  if (count.poison)
+    return count;
+  if (index < 0)
+    index += count.slot.i;
+  if (index < 0 || index >= count.slot.i)
+    return {{0}, kOutOfRange, 0};
+  if (!t->data)
+    return {{0}, kUnknown, 0};
+  opw_dtype_t type = dtypeOf(*t);
+  const void *data = static_cast<const char *>(t->data) + t->byte_offset;
+  Value v{{0}, kFine, 0};
+  if (dtypeInfo(type).kind == 'f') {
+    v.slot.f = floatAt(data, type, index);
+    v.isFloat = 1;
+  } else {
+    v.slot.i = integerAt(data, type, index);
+  }
+  return v;
+}
+
+Value dependentSize(const Frame &f, uint32_t index) {
+  if (!f.sizesKnown)
+    return {{0}, kUnknown, 0};
+  const opw_tensor_t *t = f.tensor(f.op->input_count + f.op->sizes[index]->output);
+  if (!t || !t->data)
+    return {{0}, kAbsent, 0};
+  return {{integerAt(static_cast<const char *>(t->data) + t->byte_offset, OPW_I64, 0)}, kFine, 0};
+}
+
+Value listItem(const opw_attr_value_t &list, int64_t index) {
+  if (index < 0)
+    index += list.count;
+  if (index < 0 || index >= list.count)
+    return {{0}, kOutOfRange, 0};
+  Value v{{0}, kFine, 0};
+  if (list.kind == OPW_ATTR_INTS)
+    v.slot.i = list.u.ints[index];
+  else if (list.kind == OPW_ATTR_BOOLS)
+    v.slot.i = list.u.bools[index] != 0;
+  else
+    v.slot.f = list.u.floats[index];
+  return v;
+}
+
+/// Instructions below 32; `popped` is the index of DIM_AT, ATTR_AT and FATTR_AT.
+Value leaf(const Frame &f, const opw_insn_t &x, int64_t popped) {
+  const opw_tensor_t *t;
+  switch (x.op) {
+  case OPW_X_INT: return {{x.imm}, kFine, 0};
+  case OPW_X_POOL: return {{f.op->pool_i[x.imm]}, kFine, 0};
+  case OPW_X_DIM:
+    t = f.tensor(x.b);
+    return t ? dimOf(*t, x.imm) : Value{{0}, kAbsent, 0};
+  case OPW_X_DIM_AT:
+    t = f.tensor(x.b);
+    return t ? dimOf(*t, popped) : Value{{0}, kAbsent, 0};
+  case OPW_X_RANK:
+    t = f.tensor(x.b);
+    return t ? Value{{t->ndim}, kFine, 0} : Value{{0}, kAbsent, 0};
+  case OPW_X_NUMEL:
+    t = f.tensor(x.b);
+    return t ? numelOf(*t) : Value{{0}, kAbsent, 0};
+  case OPW_X_STRIDE: {
+    t = f.tensor(x.b);
+    if (!t)
+      return {{0}, kAbsent, 0};
+    int64_t axis = x.imm < 0 ? x.imm + t->ndim : x.imm;
+    return axis < 0 || axis >= t->ndim ? Value{{0}, kOutOfRange, 0} : strideOf(*t, axis);
+  }
+  case OPW_X_PRESENT: return {{f.tensor(x.b) != nullptr}, kFine, 0};
+  case OPW_X_COUNT: {
+    Range r = variadicOf(f, x.b);
+    return {{r.end > r.first ? r.end - r.first : 0}, kFine, 0};
+  }
+  case OPW_X_SUMDIM: return sumDims(f, x.b, x.imm);
+  case OPW_X_ATTR: return {{f.attrs[x.b]->u.i}, kFine, 0};
+  case OPW_X_ATTR_LEN: return {{f.attrs[x.b]->count}, kFine, 0};
+  case OPW_X_ATTR_AT:
+  case OPW_X_FATTR_AT: return listItem(*f.attrs[x.b], popped);
+  case OPW_X_VALUE: return hostValue(f, x.b, x.imm);
+  case OPW_X_VAR: {
+    Value v = f.vars[x.b];
+    if (v.poison && v.poison < 1u << 20)
+      v.poison |= (uint32_t{x.b} + 1) << 20;
+    return v;
+  }
+  case OPW_X_SIZE: return dependentSize(f, x.b);
+  case OPW_X_ITEMSIZE:
+    t = f.tensor(x.b);
+    return t ? Value{{t->dl_bits / 8}, kFine, 0} : Value{{0}, kAbsent, 0};
+  case OPW_X_FPOOL: {
+    Value v{{0}, kFine, 1};
+    v.slot.f = f.op->pool_f[x.imm];
+    return v;
+  }
+  case OPW_X_FATTR: {
+    Value v{{0}, kFine, 1};
+    v.slot.f = f.attrs[x.b]->u.f;
+    return v;
+  }
+  default: return {{0}, kOutOfRange, 0};
+  }
+}
+
+PoisonCode binary(uint8_t op, int64_t a, int64_t b, int64_t *r) {
+  switch (op) {
+  case OPW_X_ADD: return __builtin_add_overflow(a, b, r) ? kOverflow : kFine;
+  case OPW_X_SUB: return __builtin_sub_overflow(a, b, r) ? kOverflow : kFine;
+  case OPW_X_MUL: return __builtin_mul_overflow(a, b, r) ? kOverflow : kFine;
+  case OPW_X_FDIV:
+  case OPW_X_CDIV:
+  case OPW_X_MOD: {
+    if (b == 0)
+      return kDivideByZero;
+    if (b == -1) {
+      if (op != OPW_X_MOD)
+        return __builtin_sub_overflow(int64_t{0}, a, r) ? kOverflow : kFine;
+      *r = 0;
+      return kFine;
+    }
+    if ((static_cast<uint64_t>(a) | static_cast<uint64_t>(b)) >> 32 == 0) { // a narrow division costs half
+      uint32_t q = static_cast<uint32_t>(a) / static_cast<uint32_t>(b);
+      uint32_t m = static_cast<uint32_t>(a) % static_cast<uint32_t>(b);
+      *r = op == OPW_X_MOD ? m : op == OPW_X_FDIV ? q : int64_t{q} + (m != 0);
+      return kFine;
+    }
+    int64_t q = floorDivide(a, b);
+    *r = op == OPW_X_MOD ? a - q * b : op == OPW_X_FDIV ? q : q + (a % b != 0);
+    return kFine;
+  }
+  case OPW_X_MIN: *r = a < b ? a : b; return kFine;
+  case OPW_X_MAX: *r = a > b ? a : b; return kFine;
+  case OPW_X_EQ: *r = a == b; return kFine;
+  case OPW_X_NE: *r = a != b; return kFine;
+  case OPW_X_LT: *r = a < b; return kFine;
+  case OPW_X_LE: *r = a <= b; return kFine;
+  case OPW_X_AND: *r = a && b; return kFine;
+  case OPW_X_OR: *r = a || b; return kFine;
+  default: return kOutOfRange;
+  }
+}
+
+PoisonCode unary(uint8_t op, int64_t a, int64_t *r) {
+  switch (op) {
+  case OPW_X_NOT: *r = !a; return kFine;
+  case OPW_X_NEG: return __builtin_sub_overflow(int64_t{0}, a, r) ? kOverflow : kFine;
+  case OPW_X_ABS:
+    *r = a;
+    return a < 0 && __builtin_sub_overflow(int64_t{0}, a, r) ? kOverflow : kFine;
+  case OPW_X_NPOW2:
+    if (a > int64_t{1} << 62)
+      return kOverflow;
+    *r = a <= 1 ? 1 : int64_t{1} << (64 - __builtin_clzll(static_cast<uint64_t>(a - 1)));
+    return kFine;
+  default: return kOutOfRange;
+  }
+}
+
+double smaller(double a, double b) { return a != a || b != b ? a + b : a < b ? a : b; }
+double larger(double a, double b) { return a != a || b != b ? a + b : a > b ? a : b; }
+
+/// F -> I without libm.
+PoisonCode toInteger(uint8_t op, double x, int64_t *r) {
+  if (x != x)
+    return kNotANumber;
+  if (!(x >= -0x1p63 && x < 0x1p63))
+    return kOverflow;
+  auto t = static_cast<int64_t>(x); // towards zero
+  double rest = x - static_cast<double>(t);
+  if (op == OPW_X_FLOOR)
+    t -= rest < 0;
+  else if (op == OPW_X_CEIL)
+    t += rest > 0;
+  else if (rest > 0.5 || (rest == 0.5 && (t & 1)))
+    ++t;
+  else if (rest < -0.5 || (rest == -0.5 && (t & 1)))
+    --t;
+  *r = t;
+  return kFine;
+}
+
+} // namespace
+
+Value evaluate(const Frame &frame, const opw_program_t &program) {
+  Slot stack[OPW_MAX_DEPTH];
+  Poison bad[OPW_MAX_DEPTH];
+  int n = 0; // operands on the stack
+  for (uint32_t at = 0; at < program.count; ++at) {
+    const opw_insn_t &x = program.code[at];
+    const Poison here = at << 8;
+    if (x.op < 32) {
+      int64_t popped = 0;
+      Poison inherited = kFine;
+      if (x.op == OPW_X_DIM_AT || x.op == OPW_X_ATTR_AT || x.op == OPW_X_FATTR_AT) {
+        popped = stack[--n].i;
+        inherited = bad[n];
+      }
+      if (inherited) {
+        bad[n++] = inherited;
+        continue;
+      }
+      Value v = leaf(frame, x, popped);
+      stack[n] = v.slot;
+      bad[n++] = v.poison == kFine || v.poison >= 1u << 8 ? v.poison : v.poison | here;
+    } else if (x.op < 48) {
+      int64_t right = x.imm;
+      Poison poison = kFine;
+      if (!x.b) {
+        right = stack[--n].i;
+        poison = bad[n];
+      }
+      if (bad[n - 1])
+        poison = bad[n - 1];
+      if (!poison)
+        if (PoisonCode code = binary(x.op, stack[n - 1].i, right, &stack[n - 1].i))
+          poison = code | here;
+      bad[n - 1] = poison;
+    } else if (x.op < OPW_X_SELECT) {
+      if (!bad[n - 1])
+        if (PoisonCode code = unary(x.op, stack[n - 1].i, &stack[n - 1].i))
+          bad[n - 1] = code | here;
+    } else if (x.op == OPW_X_SELECT) {
+      n -= 2; // c a b
+      int taken = stack[n - 1].i != 0 ? n : n + 1;
+      if (!bad[n - 1]) {
+        stack[n - 1] = stack[taken];
+        bad[n - 1] = bad[taken];
+      }
+    } else if (x.op == OPW_X_FNEG || x.op == OPW_X_FSQRT || x.op >= OPW_X_I2F) {
+      if (bad[n - 1])
+        continue;
+      Slot &s = stack[n - 1];
+      if (x.op == OPW_X_FNEG)
+        s.f = -s.f;
+      else if (x.op == OPW_X_FSQRT)
+        s.f = __builtin_sqrt(s.f);
+      else if (x.op == OPW_X_I2F)
+        s.f = static_cast<double>(s.i);
+      else if (PoisonCode code = toInteger(x.op, s.f, &s.i))
+        bad[n - 1] = code | here;
+    } else {
+      --n;
+      if (bad[n - 1] || bad[n]) {
+        bad[n - 1] = bad[n - 1] ? bad[n - 1] : bad[n];
+        continue;
+      }
+      Slot &s = stack[n - 1];
+      double a = s.f, b = stack[n].f;
+      switch (x.op) {
+      case OPW_X_FADD: s.f = a + b; break;
+      case OPW_X_FSUB: s.f = a - b; break;
+      case OPW_X_FMUL: s.f = a * b; break;
+      case OPW_X_FDIVF: s.f = a / b; break;
+      case OPW_X_FMIN: s.f = smaller(a, b); break;
+      case OPW_X_FMAX: s.f = larger(a, b); break;
+      case OPW_X_FLT: s.i = a < b; break;
+      case OPW_X_FEQ: s.i = a == b; break;
+      default: bad[n - 1] = kOutOfRange | here;
+      }
+    }
+  }
+  return {stack[0], bad[0], program.is_float};
+}
+
+void evaluateVars(Frame &frame) {
+  for (uint32_t i = 0; i < frame.op->var_count; ++i)
+    frame.vars[i] = evaluate(frame, frame.op->vars[i]);
+}
+
+opw_status_t failPoison(const Frame &frame, const opw_program_t &program, Poison poison, const char *what,
+                        opw_error_t *error) {
+  static const char *const kWhy[] = {"is fine",        "overflows",        "divides by zero", "reads outside a list or shape",
+                                     "is not a number", "reads an absent tensor", "needs a size that is not known"};
+  uint32_t code = poison & 0xff, at = poison >> 8 & 0xfff, var = poison >> 20;
+  const opw_program_t &source = var && var <= frame.op->var_count ? frame.op->vars[var - 1] : program;
+  const char *insn = at < source.count ? insnInfo(source.code[at].op).name : nullptr;
+  Text where;
+  if (var)
+    where.add(" of var %u", var - 1);
+  return failOp(error, OPW_E_OVERFLOW, frame.op, "%s: instruction %u (%s)%s %s", what, at, insn ? insn : "?", where.str(),
+                code < sizeof kWhy / sizeof *kWhy ? kWhy[code] : "failed");
+}
+
+opw_status_t evaluateSize(const Frame &frame, const opw_program_t &program, const char *what, int64_t *value,
+                          opw_error_t *error) {
+  Value v = evaluate(frame, program);
+  *value = v.slot.i;
+  if (!v.poison)
+    return OPW_OK;
+  if ((frame.infer || !frame.sizesKnown) && (v.poison & 0xff) == kUnknown) {
+    *value = -1;
+    return OPW_OK;
+  }
+  return failPoison(frame, program, v.poison, what, error);
+}
+
+} // namespace opw::runtime

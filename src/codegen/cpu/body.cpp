@@ -1,0 +1,486 @@
+// The entry function, its program loop, and how plan values are looked up.
+#include "codegen/cpu/emitter.h"
+#include "support/check.h"
+
+#include "llvm/IR/Intrinsics.h"
+#include "llvm/IR/IntrinsicsX86.h"
+#include "llvm/IR/MDBuilder.h"
+
+#include <algorithm>
+
+namespace opw::cpu {
+
+using namespace ir;
+using llvm::BasicBlock;
+using llvm::ConstantInt;
+using llvm::VectorType;
+
+Emitter::Emitter(const Module &source, const Function &plan, const Level &level, const EmitOptions &options,
+                 llvm::Module &target)
+    : source(source), fn(plan), level(level), options(options), target(target), context(target.getContext()), b(context),
+      lanes(analyzeLanes(plan, level)), slots(plan.values.size()) {
+  llvm::FastMathFlags flags;
+  flags.setAllowContract(options.fpFusion);
+  b.setFastMathFlags(flags);
+}
+
+void Emitter::refuse(const std::string &message, const std::string &hint) const {
+  Diagnostic diagnostic{.message = message, .kernel = fn.name, .hint = hint};
+  if (current) {
+    diagnostic.op = ir::name(current->kind);
+    diagnostic.where = sourceOf(source, current->location);
+  }
+  throw Refusal{std::move(diagnostic)};
+}
+
+llvm::Type *Emitter::typeOf(const Type &type) const {
+  if (type.isPointer())
+    return llvm::PointerType::getUnqual(context);
+  switch (type.elem) {
+  case Elem::F32:
+    return llvm::Type::getFloatTy(context);
+  case Elem::F64:
+    return llvm::Type::getDoubleTy(context);
+  case Elem::I4:
+    refuse("values of type i4 have no CPU emission");
+  default:
+    return llvm::Type::getIntNTy(context, bitWidth(type.elem));
+  }
+}
+
+llvm::Type *Emitter::widen(llvm::Type *type, unsigned width) const {
+  return width <= 1 ? type : llvm::FixedVectorType::get(type, width);
+}
+
+BasicBlock *Emitter::newBlock(const char *name) { return BasicBlock::Create(context, name, entry); }
+
+// ---- scratch and aliasing --------------------------------------------------------------------------------------------
+
+void Emitter::layOutScratch() {
+  auto align = [](uint64_t offset) { return (offset + 63) & ~uint64_t{63}; };
+  std::vector<OpId> buffers, memos;
+  std::vector<BlockId> work(fn.body.blocks.begin(), fn.body.blocks.end());
+  while (!work.empty()) {
+    BlockId block = work.back();
+    work.pop_back();
+    for (OpId id : fn.block(block).ops) {
+      const Op &op = fn.op(id);
+      if (op.kind == OpKind::PlanBuffer)
+        buffers.push_back(id);
+      if (op.kind == OpKind::PlanMemo)
+        memos.push_back(id);
+      streamed |= op.kind == OpKind::PlanStore && op.attributes.has("stream");
+      for (const Region &region : op.regions)
+        work.insert(work.end(), region.blocks.begin(), region.blocks.end());
+    }
+  }
+  std::sort(buffers.begin(), buffers.end());
+  std::sort(memos.begin(), memos.end());
+  auto sizeOf = [&](const Op &op) {
+    Type element = fn.type(op.results[0]);
+    element.pointerDepth--;
+    return uint64_t(op.attributes.intOr("elements", 0)) * (element.isPointer() ? 8 : byteWidth(element.elem));
+  };
+  for (OpId id : buffers)
+    if (int64_t offset = fn.op(id).attributes.intOr("offset", -1); offset >= 0) {
+      bufferOffsets[id] = offset;
+      scratchEnd = std::max(scratchEnd, align(offset + sizeOf(fn.op(id))));
+    }
+  for (OpId id : buffers)
+    if (!bufferOffsets.count(id)) {
+      bufferOffsets[id] = scratchEnd;
+      scratchEnd = align(scratchEnd + sizeOf(fn.op(id)));
+    }
+  std::map<int64_t, std::pair<uint64_t, size_t>> slotAreas; // one key area per slot number
+  for (OpId id : memos) {
+    auto &area = slotAreas[fn.op(id).attributes.intOr("slot", 0)];
+    area.second = std::max(area.second, fn.op(id).operands.size());
+  }
+  for (auto &[slot, area] : slotAreas) {
+    area.first = scratchEnd;
+    scratchEnd = align(scratchEnd + 8 * (1 + area.second));
+  }
+  for (OpId id : memos)
+    memoOffsets[id] = slotAreas[fn.op(id).attributes.intOr("slot", 0)].first;
+
+  // Buffers are disjoint from each other and from what arguments point to; arguments may overlap. Buffers that share bytes
+  // (placed by liveness) get one scope.
+  llvm::MDBuilder md(context);
+  llvm::MDNode *domain = md.createAnonymousAliasScopeDomain("plan");
+  llvm::MDNode *arguments = md.createAnonymousAliasScope(domain, "arguments");
+  std::map<OpId, llvm::MDNode *> scopes;
+  uint64_t end = 0;
+  llvm::MDNode *scope = nullptr;
+  std::sort(buffers.begin(), buffers.end(), [&](OpId x, OpId y) { return bufferOffsets[x] < bufferOffsets[y]; });
+  llvm::SmallVector<llvm::Metadata *> distinct;
+  for (OpId id : buffers) {
+    if (!scope || bufferOffsets[id] >= end) {
+      scope = md.createAnonymousAliasScope(domain, "buffer");
+      distinct.push_back(scope);
+    }
+    end = std::max(end, bufferOffsets[id] + sizeOf(fn.op(id)));
+    scopes[id] = scope;
+  }
+  for (OpId id : buffers) {
+    llvm::SmallVector<llvm::Metadata *> others{arguments};
+    for (llvm::Metadata *other : distinct)
+      if (other != scopes[id])
+        others.push_back(other);
+    bufferScopes[id] = llvm::MDNode::get(context, {scopes[id]});
+    bufferOthers[id] = llvm::MDNode::get(context, others);
+  }
+  argumentScope = llvm::MDNode::get(context, {arguments});
+  argumentOthers = distinct.empty() ? nullptr : llvm::MDNode::get(context, distinct);
+}
+
+// ---- entry -----------------------------------------------------------------------------------------------------------
+
+void Emitter::bindArguments() {
+  llvm::Type *i32 = b.getInt32Ty(), *i64 = b.getInt64Ty(), *ptr = b.getPtrTy();
+  llvm::MDNode *constant = llvm::MDNode::get(context, {});
+  auto field = [&](llvm::Type *type, llvm::Value *base, uint64_t offset) {
+    auto *load = b.CreateAlignedLoad(type, b.CreateConstGEP1_64(b.getInt8Ty(), base, offset),
+                                     llvm::Align(type == i32 ? 4 : 8));
+    load->setMetadata(llvm::LLVMContext::MD_invariant_load, constant);
+    return load;
+  };
+  llvm::Value *args = entry->getArg(0), *scratch = entry->getArg(3);
+  for (unsigned axis = 0; axis < 3; axis++)
+    grid[axis] = field(i32, args, 8 + 4 * axis);
+  llvm::Value *values = field(ptr, args, 32);
+  const std::vector<ValueId> &arguments = fn.arguments();
+  for (size_t i = 0; i < arguments.size(); i++) {
+    const Type &type = fn.type(arguments[i]);
+    if (!type.isScalar())
+      refuse("argument " + std::to_string(i) + " has type " + type.str() + ", expected a scalar or a pointer");
+    llvm::Type *wanted = typeOf(type);
+    llvm::Value *value;
+    if (wanted->isPointerTy() || wanted == i64 || wanted->isDoubleTy())
+      value = field(wanted, values, 8 * i);
+    else if (wanted->isFloatTy())
+      value = b.CreateBitCast(b.CreateTrunc(field(i64, values, 8 * i), i32), wanted);
+    else
+      value = b.CreateTrunc(field(i64, values, 8 * i), wanted);
+    bindUniform(arguments[i], value);
+  }
+  if (scratchEnd > 0)
+    scratchMemory = field(ptr, scratch, 0);
+  if (!memoOffsets.empty())
+    epoch = field(i64, field(ptr, args, 24), 8);
+  if (streamed)
+    streams = b.CreateICmpNE(b.CreateAnd(field(i32, args, 4), 1), b.getInt32(0));
+}
+
+void Emitter::run() {
+  llvm::Type *i32 = b.getInt32Ty(), *i64 = b.getInt64Ty(), *ptr = b.getPtrTy();
+  layOutScratch();
+  auto *type = llvm::FunctionType::get(i32, {ptr, i64, i64, ptr}, false);
+  entry = llvm::Function::Create(type, llvm::GlobalValue::ExternalLinkage, options.entry, target);
+  beginEntry(entry);
+  entry->addParamAttr(0, llvm::Attribute::NoAlias);
+  entry->addParamAttr(3, llvm::Attribute::NoAlias);
+  llvm::Value *low = entry->getArg(1), *high = entry->getArg(2);
+  BasicBlock *start = newBlock("entry"), *prologue = newBlock("prologue"), *loop = newBlock("program"),
+             *done = BasicBlock::Create(context, "done");
+  b.SetInsertPoint(start);
+  b.CreateCondBr(b.CreateICmpSLT(low, high), prologue, done);
+
+  b.SetInsertPoint(prologue);
+  bindArguments();
+  llvm::Value *wide[3];
+  for (unsigned axis = 0; axis < 3; axis++)
+    wide[axis] = b.CreateZExt(grid[axis], i64);
+  llvm::Value *rest = b.CreateUDiv(low, wide[0]);
+  llvm::Value *first[3] = {b.CreateTrunc(b.CreateURem(low, wide[0]), i32), b.CreateTrunc(b.CreateURem(rest, wide[1]), i32),
+                           b.CreateTrunc(b.CreateUDiv(rest, wide[1]), i32)};
+  prologue = b.GetInsertBlock();
+  b.CreateBr(loop);
+
+  b.SetInsertPoint(loop);
+  llvm::PHINode *index = b.CreatePHI(i64, 2, "p"), *id[3];
+  index->addIncoming(low, prologue);
+  for (unsigned axis = 0; axis < 3; axis++) {
+    id[axis] = b.CreatePHI(i32, 2, "pid");
+    id[axis]->addIncoming(first[axis], prologue);
+    program[axis] = id[axis];
+  }
+  OPW_CHECK(fn.body.blocks.size() == 1, "a plan function has one block");
+  emitBlock(fn.block(fn.body.blocks[0]));
+
+  llvm::Value *next = b.CreateNUWAdd(index, b.getInt64(1));
+  llvm::Value *carry = b.getTrue();
+  for (unsigned axis = 0; axis < 3; axis++) {
+    llvm::Value *bumped = b.CreateAdd(id[axis], b.CreateZExt(carry, i32));
+    if (axis < 2) {
+      carry = b.CreateICmpEQ(bumped, grid[axis]);
+      bumped = b.CreateSelect(carry, b.getInt32(0), bumped);
+    }
+    id[axis]->addIncoming(bumped, b.GetInsertBlock());
+  }
+  index->addIncoming(next, b.GetInsertBlock());
+  BasicBlock *finish = newBlock("finish");
+  b.CreateCondBr(b.CreateICmpSLT(next, high), loop, finish);
+  b.SetInsertPoint(finish);
+  if (streamed)
+    b.CreateIntrinsic(llvm::Intrinsic::x86_sse_sfence, {});
+  b.CreateBr(done);
+  done->insertInto(entry);
+  b.SetInsertPoint(done);
+  b.CreateRet(b.getInt32(0));
+}
+
+void Emitter::beginEntry(llvm::Function *function) {
+  function->addFnAttr(llvm::Attribute::NoUnwind);
+  function->addFnAttr(llvm::Attribute::NoFree);
+  function->addFnAttr("target-cpu", level.cpu);
+  function->addFnAttr("tune-cpu", level.tune);
+  function->addFnAttr("target-features", level.features);
+  function->addFnAttr("prefer-vector-width", std::to_string(level.vectorBits));
+  function->addFnAttr("min-legal-vector-width", std::to_string(level.vectorBits));
+}
+
+// ---- values ----------------------------------------------------------------------------------------------------------
+
+llvm::Value *Emitter::uniform(ValueId value) {
+  OPW_CHECK(shape(value) == Shape::Uniform, "a value that differs between lanes where one for all is needed");
+  OPW_CHECK(slots[value].scalar, "a value is used before it is computed");
+  return slots[value].scalar;
+}
+
+llvm::Value *Emitter::splat(llvm::Value *scalar) {
+  return lane.width <= 1 ? scalar : b.CreateVectorSplat(lane.width, scalar);
+}
+
+llvm::Value *Emitter::iota(llvm::Type *element, unsigned start, int64_t stride) const {
+  unsigned width = std::max(lane.width, 1u);
+  llvm::SmallVector<llvm::Constant *, 16> values;
+  for (unsigned i = 0; i < width; i++)
+    values.push_back(ConstantInt::get(element, uint64_t(stride) * (start + i), false, true));
+  return width == 1 ? static_cast<llvm::Value *>(values[0]) : llvm::ConstantVector::get(values);
+}
+
+llvm::Value *Emitter::part(ValueId value, unsigned index) {
+  Slot &slot = slots[value];
+  switch (shape(value)) {
+  case Shape::Uniform:
+    return splat(uniform(value));
+  case Shape::Lanes:
+    OPW_CHECK(index < slot.parts.size(), "a vector value is used before it is computed");
+    return slot.parts[index];
+  case Shape::Linear:
+    break;
+  }
+  if (slot.parts.empty() || slot.home != b.GetInsertBlock()) {
+    slot.parts.clear();
+    slot.home = b.GetInsertBlock();
+    llvm::Type *element = slot.scalar->getType();
+    for (unsigned u = 0; u < lane.parts; u++) {
+      llvm::Value *steps;
+      if (auto *constant = llvm::dyn_cast<ConstantInt>(slot.stride))
+        steps = iota(element, u * lane.width, constant->getSExtValue());
+      else
+        steps = b.CreateMul(iota(element, u * lane.width), splat(slot.stride));
+      slot.parts.push_back(b.CreateAdd(splat(slot.scalar), steps));
+    }
+  }
+  return slot.parts[index];
+}
+
+Parts Emitter::flatten(ValueId value, Shape as) {
+  if (as == Shape::Uniform)
+    return {uniform(value)};
+  Parts values;
+  for (unsigned u = 0; u < lane.parts; u++)
+    values.push_back(part(value, u));
+  return values;
+}
+
+void Emitter::bind(ValueId value, Parts values) {
+  Slot &slot = slots[value];
+  if (shape(value) == Shape::Uniform)
+    slot.scalar = values[0];
+  else
+    slot.parts = std::move(values);
+}
+
+llvm::Value *Emitter::below(llvm::Value *count) {
+  unsigned width = lane.width;
+  if (width <= 1)
+    return b.CreateICmpSGT(count, b.getInt64(0));
+  llvm::Type *element = width <= 16 ? b.getInt32Ty() : b.getInt16Ty();
+  llvm::Value *clamped = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, count, b.getInt64(width));
+  return b.CreateICmpULT(iota(element, 0), splat(b.CreateTrunc(clamped, element)));
+}
+
+// ---- ops -------------------------------------------------------------------------------------------------------------
+
+void Emitter::emitBlock(const Block &block) {
+  for (OpId id : block.ops)
+    if (!has(fn.op(id).kind, kTerminator))
+      emitOp(id);
+}
+
+void Emitter::emitOp(OpId id) {
+  const Op &op = fn.op(id);
+  const Op *outer = current;
+  current = &op;
+  switch (op.kind) {
+  case OpKind::PlanLoop:
+    if (op.attributes.has("lane"))
+      emitLaneLoop(id);
+    else
+      emitSeqLoop(op);
+    break;
+  case OpKind::If:
+    emitIf(op);
+    break;
+  case OpKind::While:
+    emitWhile(op);
+    break;
+  case OpKind::PlanMemo:
+    emitMemo(id);
+    break;
+  case OpKind::PlanLoad:
+    emitLoad(op);
+    break;
+  case OpKind::PlanStore:
+    emitStore(op);
+    break;
+  case OpKind::PlanPrefetch:
+    emitPrefetch(op);
+    break;
+  case OpKind::PlanDot:
+    emitDot(op);
+    break;
+  case OpKind::PlanBuffer:
+    bindUniform(op.results[0], b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), scratchMemory, bufferOffsets[id]));
+    break;
+  case OpKind::GetProgramId:
+  case OpKind::GetNumPrograms: {
+    std::string_view axis = op.attributes.textOr("axis", "x");
+    OPW_CHECK(axis == "x" || axis == "y" || axis == "z", "axis of a program id");
+    bindUniform(op.results[0], (op.kind == OpKind::GetProgramId ? program : grid)[axis[0] - 'x']);
+    break;
+  }
+  default:
+    emitPure(op);
+  }
+  current = outer;
+}
+
+void Emitter::emitPure(const Op &op) {
+  if (op.results.size() != 1 || !has(op.kind, kPure))
+    refuse("this operation has no CPU emission yet");
+  ValueId result = op.results[0];
+  if (!fn.type(result).isScalar())
+    refuse("a result of type " + fn.type(result).str() + " in a plan, expected a single element");
+  llvm::SmallVector<llvm::Value *, 4> in(op.operands.size());
+  switch (shape(result)) {
+  case Shape::Uniform:
+    for (size_t i = 0; i < in.size(); i++)
+      in[i] = uniform(op.operands[i]);
+    bindUniform(result, compute(op, in));
+    return;
+  case Shape::Linear:
+    emitLinear(op);
+    return;
+  case Shape::Lanes:
+    break;
+  }
+  if (op.kind == OpKind::CmpI && emitCheapCompare(op))
+    return;
+  Parts parts;
+  for (unsigned u = 0; u < lane.parts; u++) {
+    for (size_t i = 0; i < in.size(); i++)
+      in[i] = part(op.operands[i], u);
+    parts.push_back(compute(op, in));
+  }
+  slots[result].parts = std::move(parts);
+}
+
+void Emitter::emitLinear(const Op &op) {
+  Slot &result = slots[op.results[0]];
+  result.parts.clear();
+  llvm::Type *type = typeOf(fn.type(op.results[0]));
+  auto base = [&](unsigned i) { return slots[op.operands[i]].scalar; };
+  auto stride = [&](unsigned i) -> llvm::Value * {
+    if (shape(op.operands[i]) == Shape::Uniform)
+      return ConstantInt::get(base(i)->getType(), 0);
+    return slots[op.operands[i]].stride;
+  };
+  auto both = [&](auto make) {
+    result.scalar = make(base(0));
+    result.stride = make(stride(0));
+  };
+  switch (op.kind) {
+  case OpKind::AddI:
+    result.scalar = b.CreateAdd(base(0), base(1));
+    result.stride = b.CreateAdd(stride(0), stride(1));
+    return;
+  case OpKind::SubI:
+    result.scalar = b.CreateSub(base(0), base(1));
+    result.stride = b.CreateSub(stride(0), stride(1));
+    return;
+  case OpKind::MulI: {
+    unsigned linear = shape(op.operands[0]) == Shape::Linear ? 0 : 1;
+    result.scalar = b.CreateMul(base(0), base(1));
+    result.stride = b.CreateMul(stride(linear), base(1 - linear));
+    return;
+  }
+  case OpKind::ShlI:
+    return both([&](llvm::Value *x) { return b.CreateShl(x, base(1)); });
+  case OpKind::ExtUI: // the range is proven not negative, the stride may be
+    result.scalar = b.CreateZExtOrTrunc(base(0), type);
+    result.stride = b.CreateSExtOrTrunc(stride(0), type);
+    return;
+  default:
+    return both([&](llvm::Value *x) { return b.CreateSExtOrTrunc(x, type); });
+  }
+}
+
+/// linear <pred> uniform on i64: one scalar subtraction, then a compare of narrow constants with the clamped distance.
+bool Emitter::emitCheapCompare(const Op &op) {
+  ValueId x = op.operands[0], y = op.operands[1];
+  if (fn.type(x).elem != Elem::I64 || fn.type(x).isPointer() || lane.width <= 1)
+    return false;
+  std::string_view name = op.attributes.textOr("predicate", "");
+  using Pred = llvm::CmpInst::Predicate;
+  Pred pred = name == "eq"    ? Pred::ICMP_EQ
+              : name == "ne"  ? Pred::ICMP_NE
+              : name == "slt" ? Pred::ICMP_SLT
+              : name == "sle" ? Pred::ICMP_SLE
+              : name == "sgt" ? Pred::ICMP_SGT
+              : name == "sge" ? Pred::ICMP_SGE
+                              : Pred::BAD_ICMP_PREDICATE;
+  if (pred == Pred::BAD_ICMP_PREDICATE)
+    return false;
+  if (shape(x) == Shape::Uniform) {
+    std::swap(x, y);
+    pred = llvm::CmpInst::getSwappedPredicate(pred);
+  }
+  if (shape(x) != Shape::Linear || shape(y) == Shape::Lanes)
+    return false;
+  llvm::Value *stride = slots[x].stride;
+  if (shape(y) == Shape::Linear)
+    stride = b.CreateSub(stride, slots[y].stride);
+  auto *constant = llvm::dyn_cast<ConstantInt>(stride);
+  if (!constant)
+    return false;
+  int64_t step = constant->getSExtValue(), reach = int64_t{lane.width} * lane.parts;
+  if (step > (1 << 20) || step < -(1 << 20) || std::abs(step) * reach >= (1 << 29))
+    return false;
+  bool narrow = lane.width > 16 && std::abs(step) * reach < (1 << 14);
+  llvm::Type *element = narrow ? b.getInt16Ty() : b.getInt32Ty();
+  int64_t limit = narrow ? 1 << 14 : 1 << 29;
+  llvm::Value *distance = b.CreateBinaryIntrinsic(llvm::Intrinsic::ssub_sat, slots[y].scalar, slots[x].scalar);
+  distance = b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, distance, b.getInt64(-limit));
+  distance = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, distance, b.getInt64(limit));
+  llvm::Value *bound = splat(b.CreateTrunc(distance, element));
+  Parts parts;
+  for (unsigned u = 0; u < lane.parts; u++)
+    parts.push_back(b.CreateICmp(pred, iota(element, u * lane.width, step), bound));
+  slots[op.results[0]].parts = std::move(parts);
+  return true;
+}
+
+} // namespace opw::cpu

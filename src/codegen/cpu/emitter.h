@@ -1,0 +1,158 @@
+// The emitter of one plan function, shared by the files of this folder; it is the only header that shows LLVM.
+//
+// A plan value is emitted as a scalar, or inside a lane loop as `parts` vectors of `width` lanes (lanes.h). f16, bf16 and the
+// 8-bit floats live in integers of their width and are converted around arithmetic, so that no conversion ever becomes a call.
+#pragma once
+
+#include "codegen/cpu/emit.h"
+#include "codegen/cpu/lanes.h"
+
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/Module.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace opw::cpu {
+
+/// Thrown inside this folder only, caught by emit().
+struct Refusal {
+  Diagnostic diagnostic;
+};
+
+using Parts = llvm::SmallVector<llvm::Value *, 4>;
+
+/// What stands for a plan value at the place that is being emitted.
+struct Slot {
+  llvm::Value *scalar = nullptr; ///< Uniform: the value; Linear: that of lane 0 of part 0
+  llvm::Value *stride = nullptr; ///< Linear
+  Parts parts;                   ///< Lanes; of a Linear value once it was needed as vectors
+  llvm::BasicBlock *home = nullptr; ///< block that made the parts of a Linear value
+};
+
+/// The iteration of a lane loop that is being emitted; width 0 outside of lane loops.
+struct LaneContext {
+  unsigned width = 0;
+  unsigned parts = 1;
+  llvm::Value *active = nullptr; ///< lanes of the only part that take part; null = all
+};
+
+class Emitter {
+public:
+  Emitter(const ir::Module &source, const ir::Function &plan, const Level &level, const EmitOptions &options,
+          llvm::Module &target);
+
+  /// Writes the entry function into the target module.
+  void run();
+  uint64_t scratchBytes() const { return scratchEnd; }
+
+private:
+  const ir::Module &source;
+  const ir::Function &fn;
+  const Level &level;
+  const EmitOptions &options;
+  llvm::Module &target;
+  llvm::LLVMContext &context;
+  llvm::IRBuilder<> b;
+  LaneAnalysis lanes;
+  std::vector<Slot> slots; ///< by value
+  LaneContext lane;
+  const ir::Op *current = nullptr; ///< for refusals
+
+  llvm::Function *entry = nullptr;
+  llvm::Value *scratchMemory = nullptr, *epoch = nullptr, *streams = nullptr;
+  llvm::Value *grid[3] = {}, *program[3] = {};
+  uint64_t scratchEnd = 0;
+  bool streamed = false;
+  std::map<ir::OpId, uint64_t> bufferOffsets, memoOffsets;
+  std::map<ir::OpId, llvm::MDNode *> bufferScopes; ///< alias.scope list of a buffer
+  std::map<ir::OpId, llvm::MDNode *> bufferOthers; ///< noalias list of a buffer
+  llvm::MDNode *argumentScope = nullptr, *argumentOthers = nullptr;
+  std::map<std::string, llvm::Function *> kernels; ///< micro-kernels by shape
+
+  [[noreturn]] void refuse(const std::string &message, const std::string &hint = {}) const;
+
+  // body.cpp: functions, blocks and values
+  void layOutScratch();
+  void beginEntry(llvm::Function *function);
+  void bindArguments();
+  void emitBlock(const ir::Block &block);
+  void emitOp(ir::OpId id);
+  void emitPure(const ir::Op &op);
+  void emitLinear(const ir::Op &op);
+  bool emitCheapCompare(const ir::Op &op);
+  llvm::Type *typeOf(const ir::Type &type) const;
+  llvm::Type *widen(llvm::Type *type, unsigned width) const;
+  Shape shape(ir::ValueId value) const { return lanes.shapes[value]; }
+  llvm::Value *uniform(ir::ValueId value);
+  llvm::Value *part(ir::ValueId value, unsigned index);
+  llvm::Value *splat(llvm::Value *scalar);
+  Parts flatten(ir::ValueId value, Shape as);
+  void bind(ir::ValueId value, Parts values);
+  void bindUniform(ir::ValueId value, llvm::Value *scalar) { slots[value].scalar = scalar; }
+  llvm::Value *iota(llvm::Type *element, unsigned start, int64_t stride = 1) const;
+  llvm::Value *below(llvm::Value *count); ///< mask of the lanes < count
+  llvm::BasicBlock *newBlock(const char *name);
+
+  // control.cpp
+  void emitIf(const ir::Op &op);
+  void emitWhile(const ir::Op &op);
+  void emitSeqLoop(const ir::Op &op);
+  void emitLaneLoop(ir::OpId id);
+  void emitMemo(ir::OpId id);
+  struct Carried;
+  void laneIteration(const ir::Op &loop, llvm::Value *position, std::vector<Carried> &carried);
+  llvm::Value *fold(const Carried &carried, const Parts &parts);
+
+  // memory.cpp
+  struct Access;
+  Access accessOf(const ir::Op &op, unsigned maskOperand, const ir::Type &type);
+  void emitLoad(const ir::Op &op);
+  void emitStore(const ir::Op &op);
+  void emitPrefetch(const ir::Op &op);
+  llvm::Value *loadPart(const Access &access, unsigned index, llvm::Value *mask, llvm::Value *other);
+  void storePart(const Access &access, unsigned index, llvm::Value *value, llvm::Value *mask, bool stream);
+  llvm::Value *guardedLoad(const Access &access, llvm::Value *pointer, llvm::Value *mask, llvm::Value *other);
+  void guardedStore(const Access &access, llvm::Value *pointer, llvm::Value *value, llvm::Value *mask);
+  llvm::Value *maskOf(const Access &access, unsigned index);
+  llvm::Instruction *tag(llvm::Instruction *access, const Access &of);
+  template <typename Then> void when(llvm::Value *condition, Then then);
+
+  // arith.cpp: on scalars and vectors alike, driven by the LLVM types of the operands
+  llvm::Value *compute(const ir::Op &op, llvm::ArrayRef<llvm::Value *> in);
+  llvm::Value *binaryInt(ir::OpKind kind, llvm::Value *x, llvm::Value *y);
+  llvm::Value *binaryFloat(ir::OpKind kind, llvm::Value *x, llvm::Value *y);
+  llvm::Value *combine(ir::OpKind kind, const ir::Type &type, llvm::Value *x, llvm::Value *y);
+  llvm::Constant *identity(ir::OpKind kind, const ir::Type &type);
+  llvm::Value *divide(ir::OpKind kind, llvm::Value *x, llvm::Value *y);
+  llvm::Value *divideExact(ir::OpKind kind, llvm::Value *x, llvm::Value *y);
+  llvm::Value *shift(ir::OpKind kind, llvm::Value *x, llvm::Value *y);
+  llvm::Value *compareInt(const ir::Op &op, llvm::Value *x, llvm::Value *y);
+  llvm::Value *compareFloat(const ir::Op &op, llvm::Value *x, llvm::Value *y);
+  llvm::Value *bitcast(const ir::Op &op, llvm::Value *x);
+  llvm::Value *clamp(const ir::Op &op, llvm::ArrayRef<llvm::Value *> in);
+
+  // convert.cpp
+  llvm::Value *toFloat(llvm::Value *x, ir::Elem from);   ///< f32, or f64 of an f64
+  llvm::Value *fromFloat(llvm::Value *x, ir::Elem to);   ///< of an f32 or f64, to nearest even
+  llvm::Value *convertFloat(llvm::Value *x, ir::Elem from, ir::Elem to, bool towardZero);
+  llvm::Value *toOdd(llvm::Value *x);                    ///< f64 to f32, rounded to odd
+  llvm::Value *toSmall(llvm::Value *x, ir::Elem to, bool towardZero);
+  llvm::Value *fromSmall(llvm::Value *x, ir::Elem from);
+
+  // math.cpp
+  llvm::Value *math(ir::OpKind kind, llvm::Value *x);
+
+  // dot.cpp
+  void emitDot(const ir::Op &op);
+  struct DotForm;
+  llvm::Function *dotKernel(const DotForm &form);
+
+  llvm::Value *call(llvm::Intrinsic::ID id, llvm::ArrayRef<llvm::Value *> in) {
+    return b.CreateIntrinsic(in[0]->getType(), id, in);
+  }
+};
+
+} // namespace opw::cpu

@@ -1,0 +1,402 @@
+#include "codegen/cpu/lanes.h"
+
+#include "support/check.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace opw::cpu {
+
+using namespace ir;
+
+std::optional<int64_t> constantOf(const Function &function, ValueId value) {
+  const Value &v = function.values[value];
+  if (v.op == kNone || function.op(v.op).kind != OpKind::Constant)
+    return std::nullopt;
+  const Attribute *attribute = function.op(v.op).attributes.find("value");
+  if (!attribute || (attribute->kind != Attribute::Kind::Int && attribute->kind != Attribute::Kind::Bool))
+    return std::nullopt;
+  return attribute->integer;
+}
+
+namespace {
+
+std::optional<Range> fit(const Function &function, ValueId value, __int128 low, __int128 high) {
+  unsigned bits = function.type(value).elementBits();
+  __int128 limit = __int128{1} << (bits - 1);
+  if (low < -limit || high >= limit)
+    return std::nullopt;
+  return Range{int64_t(low), int64_t(high)};
+}
+
+std::optional<Range> rangeOfArgument(const Function &function, const Value &v, unsigned depth) {
+  OpId owner = function.block(v.block).owner;
+  if (owner == kNone || function.op(owner).kind != OpKind::PlanLoop || v.index != 0)
+    return std::nullopt;
+  const Op &loop = function.op(owner);
+  auto low = rangeOf(function, loop.operands[0], depth), high = rangeOf(function, loop.operands[1], depth);
+  auto step = rangeOf(function, loop.operands[2], depth);
+  if (!low || !high || !step || step->low < 1)
+    return std::nullopt;
+  return Range{low->low, std::max(low->low, high->high - 1)};
+}
+
+} // namespace
+
+std::optional<Range> rangeOf(const Function &function, ValueId value, unsigned depth) {
+  if (auto c = constantOf(function, value))
+    return Range{*c, *c};
+  const Value &v = function.values[value];
+  if (depth == 0 || !v.type.isIntegerLike() || v.type.elem == Elem::I1)
+    return std::nullopt;
+  if (v.op == kNone)
+    return rangeOfArgument(function, v, depth - 1);
+  const Op &op = function.op(v.op);
+  auto in = [&](unsigned i) { return rangeOf(function, op.operands[i], depth - 1); };
+  switch (op.kind) {
+  case OpKind::AddI:
+  case OpKind::SubI:
+  case OpKind::MulI: {
+    auto a = in(0), b = in(1);
+    if (!a || !b)
+      return std::nullopt;
+    __int128 al = a->low, ah = a->high, bl = b->low, bh = b->high;
+    if (op.kind == OpKind::AddI)
+      return fit(function, value, al + bl, ah + bh);
+    if (op.kind == OpKind::SubI)
+      return fit(function, value, al - bh, ah - bl);
+    auto [low, high] = std::minmax({al * bl, al * bh, ah * bl, ah * bh});
+    return fit(function, value, low, high);
+  }
+  case OpKind::MinSI: // one known upper end is enough together with the other's lower end
+  case OpKind::MaxSI: {
+    auto a = in(0), b = in(1);
+    bool isMin = op.kind == OpKind::MinSI;
+    int64_t bottom = INT64_MIN, top = INT64_MAX;
+    if (v.type.elem != Elem::I64) {
+      top = (int64_t{1} << (v.type.elementBits() - 1)) - 1;
+      bottom = -top - 1;
+    }
+    if (!a && !b)
+      return std::nullopt;
+    Range x = a.value_or(Range{bottom, top}), y = b.value_or(Range{bottom, top});
+    return isMin ? Range{std::min(x.low, y.low), std::min(x.high, y.high)}
+                 : Range{std::max(x.low, y.low), std::max(x.high, y.high)};
+  }
+  case OpKind::AndI: {
+    auto a = constantOf(function, op.operands[0]), b = constantOf(function, op.operands[1]);
+    int64_t mask = a.value_or(b.value_or(-1));
+    if (mask < 0)
+      return std::nullopt;
+    return Range{0, mask};
+  }
+  case OpKind::ExtSI:
+  case OpKind::IndexCast:
+    if (auto a = in(0))
+      return fit(function, value, a->low, a->high);
+    return std::nullopt;
+  case OpKind::ExtUI:
+    if (auto a = in(0); a && a->low >= 0)
+      return a;
+    return std::nullopt;
+  case OpKind::TruncI:
+    if (auto a = in(0))
+      return fit(function, value, a->low, a->high);
+    return std::nullopt;
+  default:
+    return std::nullopt;
+  }
+}
+
+namespace {
+
+class Analyzer {
+public:
+  Analyzer(const Function &function, const Level &level) : fn(function), level(level) {
+    result.shapes.assign(fn.values.size(), Shape::Uniform);
+  }
+
+  LaneAnalysis run() {
+    visitBlocks(fn.body);
+    return std::move(result);
+  }
+
+private:
+  const Function &fn;
+  const Level &level;
+  LaneAnalysis result;
+  bool changed = false;
+
+  struct Census {
+    unsigned widest = 0;  ///< bits of the widest element computed in lanes
+    unsigned weight = 0;  ///< vector instructions, roughly
+    bool narrowMemory = false; ///< elements of 8 or 16 bits in memory
+    bool innerLoop = false;
+  };
+
+  void visitBlocks(const Region &region) {
+    for (BlockId block : region.blocks)
+      for (OpId id : fn.block(block).ops) {
+        const Op &op = fn.op(id);
+        if (op.kind == OpKind::PlanLoop && op.attributes.has("lane"))
+          visitLaneLoop(id);
+        else
+          for (const Region &inner : op.regions)
+            visitBlocks(inner);
+      }
+  }
+
+  void raise(ValueId value, Shape shape) {
+    if (result.shapes[value] == Shape::Uniform && shape != Shape::Uniform) {
+      result.shapes[value] = shape;
+      changed = true;
+    } else if (result.shapes[value] == Shape::Linear && shape == Shape::Lanes) {
+      result.shapes[value] = shape;
+      changed = true;
+    }
+  }
+  Shape shape(ValueId value) const { return result.shapes[value]; }
+
+  void visitLaneLoop(OpId id) {
+    const Op &loop = fn.op(id);
+    const Block &body = fn.block(loop.regions[0].blocks[0]);
+    result.shapes[body.arguments[0]] = Shape::Linear;
+    for (size_t i = 1; i < body.arguments.size(); i++)
+      result.shapes[body.arguments[i]] = Shape::Lanes;
+    do {
+      changed = false;
+      classifyBlock(body);
+    } while (changed);
+
+    Census census;
+    count(body, census);
+    LoopForm form;
+    auto low = rangeOf(fn, loop.operands[0]), high = rangeOf(fn, loop.operands[1]);
+    auto constLow = constantOf(fn, loop.operands[0]), constHigh = constantOf(fn, loop.operands[1]);
+    if (constLow && constHigh)
+      form.trip = std::max<int64_t>(0, *constHigh - *constLow);
+    if (low && high && high->high < INT64_MAX / 2 && low->low > INT64_MIN / 2)
+      form.limit = std::max<int64_t>(0, high->high - low->low);
+    choose(form, census, body.arguments.size() > 1);
+    result.loops[id] = form;
+  }
+
+  void choose(LoopForm &form, const Census &census, bool accumulates) const {
+    unsigned bits = std::max(census.widest, 8u);
+    unsigned width = std::max(level.lanes(bits), 8u);
+    unsigned unroll;
+    if (accumulates)
+      unroll = census.weight <= 8 ? 4 : census.weight <= 40 ? 2 : 1;
+    else if (census.innerLoop)
+      unroll = census.weight <= 10 ? 4 : census.weight <= 24 ? 2 : 1;
+    else
+      unroll = census.weight <= 32 ? 2 : 1;
+    int64_t limit = form.limit.value_or(INT64_MAX);
+    while (width > 4 && limit <= int64_t(width) / 2)
+      width /= 2;
+    if (limit < 4)
+      width = 1;
+    while (unroll > 1 && limit < int64_t(width) * unroll)
+      unroll /= 2;
+    form.width = width;
+    form.unroll = unroll;
+    form.tailWidth = !level.maskRegisters && census.narrowMemory ? 1 : width;
+  }
+
+  void classifyBlock(const Block &block) {
+    for (OpId id : block.ops)
+      classify(fn.op(id));
+  }
+
+  Shape most(const std::vector<ValueId> &values) const {
+    Shape all = Shape::Uniform;
+    for (ValueId v : values)
+      if (shape(v) != Shape::Uniform)
+        all = Shape::Lanes;
+    return all;
+  }
+
+  void classify(const Op &op) {
+    switch (op.kind) {
+    case OpKind::PlanLoop:
+      OPW_CHECK(!op.attributes.has("lane"), "lane loops do not nest");
+      classifyLoop(op);
+      return;
+    case OpKind::If:
+      for (const Region &region : op.regions)
+        for (BlockId block : region.blocks) {
+          classifyBlock(fn.block(block));
+          joinYield(fn.block(block), op.results, 0);
+        }
+      return;
+    case OpKind::While:
+      classifyWhile(op);
+      return;
+    default:
+      break;
+    }
+    if (op.results.size() != 1)
+      return;
+    raise(op.results[0], shapeOf(op));
+  }
+
+  void classifyLoop(const Op &op) {
+    const Block &body = fn.block(op.regions[0].blocks[0]);
+    for (size_t i = 3; i < op.operands.size(); i++) {
+      ValueId argument = body.arguments[i - 2];
+      if (shape(op.operands[i]) != Shape::Uniform)
+        raise(argument, Shape::Lanes);
+      if (shape(argument) != Shape::Uniform)
+        raise(op.results[i - 3], Shape::Lanes);
+    }
+    classifyBlock(body);
+    const Op &yield = fn.op(body.ops.back());
+    for (size_t i = 0; i < yield.operands.size(); i++)
+      if (shape(yield.operands[i]) != Shape::Uniform) {
+        raise(body.arguments[i + 1], Shape::Lanes);
+        raise(op.results[i], Shape::Lanes);
+      }
+  }
+
+  void classifyWhile(const Op &op) {
+    const Block &before = fn.block(op.regions[0].blocks[0]), &after = fn.block(op.regions[1].blocks[0]);
+    for (size_t i = 0; i < op.operands.size(); i++)
+      if (shape(op.operands[i]) != Shape::Uniform)
+        raise(before.arguments[i], Shape::Lanes);
+    classifyBlock(before);
+    joinYield(before, after.arguments, 1);
+    joinYield(before, op.results, 1);
+    classifyBlock(after);
+    joinYield(after, before.arguments, 0);
+  }
+
+  void joinYield(const Block &block, const std::vector<ValueId> &targets, size_t skip) {
+    if (block.ops.empty())
+      return;
+    const Op &yield = fn.op(block.ops.back());
+    for (size_t i = 0; i < targets.size() && i + skip < yield.operands.size(); i++)
+      if (shape(yield.operands[i + skip]) != Shape::Uniform)
+        raise(targets[i], Shape::Lanes);
+  }
+
+  Shape shapeOf(const Op &op) const {
+    Shape all = most(op.operands);
+    if (all == Shape::Uniform)
+      return all;
+    auto uniform = [&](unsigned i) { return shape(op.operands[i]) == Shape::Uniform; };
+    auto linear = [&](unsigned i) { return shape(op.operands[i]) == Shape::Linear; };
+    switch (op.kind) {
+    case OpKind::AddI:
+    case OpKind::SubI:
+      return (uniform(0) || linear(0)) && (uniform(1) || linear(1)) ? Shape::Linear : Shape::Lanes;
+    case OpKind::MulI:
+      return (uniform(0) && linear(1)) || (linear(0) && uniform(1)) ? Shape::Linear : Shape::Lanes;
+    case OpKind::ShlI: {
+      auto amount = constantOf(fn, op.operands[1]);
+      bool inside = amount && *amount >= 0 && *amount < int64_t(fn.type(op.results[0]).elementBits());
+      return linear(0) && inside ? Shape::Linear : Shape::Lanes;
+    }
+    case OpKind::TruncI:
+      return linear(0) && fn.type(op.results[0]).elem != Elem::I1 ? Shape::Linear : Shape::Lanes;
+    case OpKind::IndexCast:
+    case OpKind::ExtSI:
+    case OpKind::ExtUI: {
+      if (!linear(0))
+        return Shape::Lanes;
+      if (fn.type(op.results[0]).elementBits() <= fn.type(op.operands[0]).elementBits())
+        return Shape::Linear;
+      auto range = rangeOf(fn, op.operands[0]); // without one the narrow value may wrap inside the vector
+      return range && (op.kind != OpKind::ExtUI || range->low >= 0) ? Shape::Linear : Shape::Lanes;
+    }
+    default:
+      return Shape::Lanes;
+    }
+  }
+
+  /// What an op costs in vector instructions.
+  static unsigned weightOf(OpKind kind) {
+    switch (kind) {
+    case OpKind::Exp:
+    case OpKind::Exp2:
+    case OpKind::Log:
+    case OpKind::Log2:
+      return 16;
+    case OpKind::Sin:
+    case OpKind::Cos:
+    case OpKind::Tanh:
+    case OpKind::Erf:
+      return 40;
+    case OpKind::DivSI:
+    case OpKind::DivUI:
+    case OpKind::RemSI:
+    case OpKind::RemUI:
+    case OpKind::CeilDivSI:
+    case OpKind::FloorDivSI:
+    case OpKind::MulhiUI:
+      return 12;
+    case OpKind::MinNumF:
+    case OpKind::MaxNumF:
+    case OpKind::Rsqrt:
+      return 3;
+    case OpKind::Constant:
+      return 0;
+    default:
+      return 1;
+    }
+  }
+
+  void count(const Block &block, Census &census) const {
+    for (OpId id : block.ops) {
+      const Op &op = fn.op(id);
+      if (op.kind == OpKind::PlanLoop || op.kind == OpKind::While)
+        census.innerLoop = true;
+      for (const Region &region : op.regions)
+        for (BlockId inner : region.blocks)
+          count(fn.block(inner), census);
+      if (has(op.kind, kTerminator) || op.kind == OpKind::PlanLoop)
+        continue;
+      bool lanes = false;
+      auto widen = [&](ValueId v) {
+        const Type &type = fn.type(v);
+        if (shape(v) != Shape::Lanes)
+          return;
+        lanes = true;
+        unsigned bits = type.elementBits();
+        if (bits == 1)
+          return;
+        bool moves = op.kind == OpKind::PlanLoad || op.kind == OpKind::PlanStore || op.kind == OpKind::Select ||
+                     op.kind == OpKind::Bitcast || op.kind == OpKind::ArithBitcast;
+        if (type.isFloatLike() && bits < 32 && !moves)
+          bits = 32;
+        census.widest = std::max(census.widest, bits);
+      };
+      for (ValueId v : op.results)
+        widen(v);
+      for (ValueId v : op.operands)
+        widen(v);
+      for (ValueId v : op.operands) // a linear operand of a vector op is made a vector, but for addresses and cheap compares
+        if (shape(v) == Shape::Linear && op.kind != OpKind::PlanLoad && op.kind != OpKind::PlanStore &&
+            op.kind != OpKind::PlanPrefetch && op.kind != OpKind::CmpI && op.results.size() == 1 &&
+            shape(op.results[0]) == Shape::Lanes)
+          census.widest = std::max(census.widest, fn.type(v).elementBits());
+      if (op.kind == OpKind::PlanLoad || op.kind == OpKind::PlanStore) {
+        const Type &type = fn.type(op.kind == OpKind::PlanLoad ? op.results[0] : op.operands[2]);
+        lanes = true;
+        if (shape(op.operands[1]) != Shape::Uniform) {
+          census.narrowMemory |= !type.isPointer() && byteWidth(type.elem) < 4;
+          census.widest = std::max(census.widest, type.isPointer() ? 64u : 8 * byteWidth(type.elem));
+        }
+      }
+      if (lanes) {
+        bool soft = !op.results.empty() && fn.type(op.results[0]).isFloatLike() && bitWidth(fn.type(op.results[0]).elem) < 32;
+        census.weight += weightOf(op.kind) * (soft ? 4 : 1);
+      }
+    }
+  }
+};
+
+} // namespace
+
+LaneAnalysis analyzeLanes(const Function &function, const Level &level) { return Analyzer(function, level).run(); }
+
+} // namespace opw::cpu

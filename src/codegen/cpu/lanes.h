@@ -1,0 +1,45 @@
+// How lane loops become vectors: which values are scalars, which are linear in the lane, how wide a loop is and how often it is unrolled.
+#pragma once
+
+#include "codegen/cpu/level.h"
+#include "ir/module.h"
+
+#include <cstdint>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+namespace opw::cpu {
+
+enum class Shape : uint8_t {
+  Uniform, ///< one value for all lanes: a scalar
+  Linear,  ///< integer, base + lane * uniform stride modulo its width: kept as those two scalars
+  Lanes,   ///< anything else: a vector
+};
+
+/// A lane loop as it will be emitted.
+struct LoopForm {
+  unsigned width = 1;           ///< lanes of a vector
+  unsigned unroll = 1;          ///< vectors of an iteration of the main loop
+  unsigned tailWidth = 1;       ///< lanes of an iteration of the tail: width (masked) or 1 (unmasked)
+  std::optional<int64_t> trip;  ///< iterations where constant
+  std::optional<int64_t> limit; ///< most iterations that there can be
+};
+
+struct LaneAnalysis {
+  std::vector<Shape> shapes;                     ///< by value
+  std::unordered_map<ir::OpId, LoopForm> loops; ///< of the lane loops
+};
+
+/// Range of an integer value, both ends inclusive.
+struct Range {
+  int64_t low, high;
+};
+
+/// The range of a value as far as constants tell.
+std::optional<Range> rangeOf(const ir::Function &function, ir::ValueId value, unsigned depth = 8);
+std::optional<int64_t> constantOf(const ir::Function &function, ir::ValueId value);
+
+LaneAnalysis analyzeLanes(const ir::Function &function, const Level &level);
+
+} // namespace opw::cpu

@@ -1,0 +1,112 @@
+// The story of a compilation. Each stage takes the product of the one before it and leaves an invariant.
+#include "driver/compile.h"
+
+#include "codegen/cpu/emit.h"
+#include "codegen/cpu/level.h"
+#include "frontend/ttir/parse.h"
+#include "ir/verify.h"
+#include "passes/lower_to_plan.h"
+#include "support/check.h"
+
+#include <chrono>
+#include <exception>
+#include <filesystem>
+#include <fstream>
+
+namespace opw::driver {
+
+namespace {
+
+/// Times and dumps the stages. A stage's product is written as NN_<stage>.ir where dumps are wanted.
+class Stages {
+public:
+  Stages(const CompileOptions &options, CompiledKernel &kernel) : options(options), kernel(kernel) {}
+
+  template <typename Stage> auto run(const char *name, Stage &&stage) {
+    auto start = std::chrono::steady_clock::now();
+    auto product = stage();
+    std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
+    kernel.times.emplace_back(name, took.count());
+    return product;
+  }
+
+  void dump(const char *name, const std::string &text) {
+    if (options.dumpDir.empty())
+      return;
+    std::error_code ignored;
+    std::filesystem::create_directories(options.dumpDir, ignored);
+    std::string number = std::to_string(++count);
+    std::ofstream(options.dumpDir + "/" + (count < 10 ? "0" : "") + number + "_" + name) << text;
+  }
+
+private:
+  const CompileOptions &options;
+  CompiledKernel &kernel;
+  int count = 0;
+};
+
+Result<CompiledKernel> compileStages(std::string_view ttir, const CompileOptions &options) {
+  Result<cpu::Level> level = cpu::findLevel(options.level);
+  if (!level)
+    return std::move(level.diagnostics());
+  CompiledKernel kernel;
+  kernel.entry = options.entry;
+  Stages stages(options, kernel);
+  stages.dump("input.ttir", std::string(ttir));
+
+  // Text -> tile IR. From here on every op and type is one of ops.def, and locations point at Python lines.
+  auto tile = stages.run("parse", [&] { return ttir::parse(ttir, "ttir"); });
+  if (!tile)
+    return std::move(tile.diagnostics());
+  stages.dump("parse.ir", ir::print(*tile));
+
+  // Tile IR -> plan IR: tiles are gone; there are loops, buffers and single elements.
+  auto plan = stages.run("plan", [&] {
+    return passes::lowerToPlan(*tile, {.argsDisjoint = options.argsDisjoint, .vectorLanes = level->lanes(32)});
+  });
+  if (!plan)
+    return std::move(plan.diagnostics());
+  stages.dump("plan.ir", ir::print(*plan));
+#ifndef NDEBUG
+  if (Status valid = ir::verify(*plan); !valid)
+    OPW_CHECK(false, "the plan is not valid: " + render(valid.diagnostics()));
+#endif
+
+  // Plan IR -> object: loops are strip-mined, elements become vectors of the level.
+  cpu::EmitOptions emission{.level = options.level, .entry = options.entry, .fpFusion = options.fpFusion,
+                            .dump = !options.dumpDir.empty()};
+  const ir::Function &function = plan->functions.front();
+  auto emitted = stages.run("emit", [&] { return cpu::emit(*plan, function, emission); });
+  if (!emitted)
+    return std::move(emitted.diagnostics());
+  stages.dump("emit.ll", emitted->llvmIr);
+  stages.dump("optimize.ll", emitted->optimizedIr);
+  stages.dump("object.s", emitted->assembly);
+
+  kernel.object = std::move(emitted->object);
+  kernel.scratchBytes = emitted->scratchBytes;
+  kernel.name = function.name;
+  for (ir::ValueId argument : function.arguments())
+    kernel.params.push_back({function.type(argument).isPointer(), function.type(argument).elem});
+  return kernel;
+}
+
+} // namespace
+
+Result<CompiledKernel> compileKernel(std::string_view ttir, const CompileOptions &options) {
+  auto broken = [](const char *what) {
+    return Diagnostic{.message = std::string("the compiler failed: ") + what,
+                      .hint = "this is a bug in Opwright; please report it with the kernel (OPW_DUMP_DIR keeps its IR)"};
+  };
+  try {
+    return compileStages(ttir, options);
+  } catch (const InternalError &error) {
+    return broken(error.what());
+  } catch (const std::exception &error) {
+    return broken(error.what());
+  }
+}
+
+std::string hostLevel() { return cpu::hostLevel(); }
+
+} // namespace opw::driver

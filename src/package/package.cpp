@@ -1,0 +1,115 @@
+#include "package/package.h"
+
+#include "package/arena.h"
+#include "package/elf_write.h"
+#include "package/files.h"
+#include "package/link.h"
+#include "package/sha256.h"
+#include "package/tables.h"
+#include "package/verify.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+
+namespace opw::package {
+namespace {
+
+class Clock {
+public:
+  explicit Clock(Packaged &result) : result(result) {}
+  void stage(const char *name) {
+    auto t = std::chrono::steady_clock::now();
+    result.stages.emplace_back(name, std::chrono::duration<double, std::milli>(t - last).count());
+    last = t;
+  }
+
+private:
+  Packaged &result;
+  std::chrono::steady_clock::time_point last = std::chrono::steady_clock::now();
+};
+
+/// What the faces of the request export, in order.
+std::vector<std::string> exportsOf(const Request &request) {
+  std::vector<std::string> names{"opw_library"};
+  if (std::find(request.faces.begin(), request.faces.end(), "onnxruntime") != request.faces.end())
+    names.push_back("RegisterCustomOps");
+  return names;
+}
+
+/// The object of the tables, with the hash of all that the library is made of.
+std::string tablesObject(Arena &arena, opw_tables_t *tables, const std::vector<KernelObject> &objects,
+                         const std::vector<std::string> &exports) {
+  Sha256 hash;
+  hash.addField(writeObject(arena, tables, "opw_tables", exports));
+  for (const KernelObject &object : objects)
+    hash.addField(object.entry).addField(object.object);
+  Digest digest = hash.finish();
+  std::copy(digest.begin(), digest.end(), tables->hash);
+  return writeObject(arena, tables, "opw_tables", exports);
+}
+
+std::string absolute(const std::string &path) {
+  char *real = realpath(path.c_str(), nullptr);
+  std::string out = real ? real : path;
+  std::free(real);
+  return out;
+}
+
+} // namespace
+
+Result<Packaged> packagePlugin(const Request &request, const std::vector<KernelObject> &objects, const PackageOptions &options) {
+  Packaged result;
+  Clock clock(result);
+  std::string output = options.workspace + "/output";
+  if (!exists(options.archive)) {
+    Diagnostic d;
+    d.message = "found no runtime archive at '" + options.archive + "'";
+    d.hint = "install Opwright again";
+    return d;
+  }
+
+  // Every pointer of the tables becomes a relocation, every kernel entry a symbol.
+  Arena arena;
+  Result<opw_tables_t *> tables = fillTables(arena, request, objects, options.producer);
+  if (!tables)
+    return tables.diagnostics();
+  std::vector<std::string> exports = exportsOf(request);
+  std::string object = tablesObject(arena, *tables, objects, exports);
+  clock.stage("tables");
+
+  // All files are made in a directory of their own, under names that say nothing about the place.
+  if (Status made = makeDirectory(output); !made)
+    return made.diagnostics();
+  Result<TemporaryDirectory> directory = TemporaryDirectory::make(absolute(options.workspace));
+  if (!directory)
+    return directory.diagnostics();
+  LinkRequest link{directory->path(), {"tables.o"}, absolute(options.archive), exports, "plugin.so", request.library};
+  if (Status written = writeFile(link.directory + "/tables.o", object); !written)
+    return written.diagnostics();
+  for (size_t i = 0; i < objects.size(); ++i) {
+    link.objects.push_back("k" + std::to_string(i) + ".o");
+    if (Status written = writeFile(link.directory + "/" + link.objects.back(), objects[i].object); !written)
+      return written.diagnostics();
+  }
+  if (Status linked = package::link(link); !linked)
+    return linked.diagnostics();
+  clock.stage("link");
+
+  std::string built = link.directory + "/" + link.output;
+  Result<Verified> verified = verifyPlugin(built, exports);
+  if (!verified)
+    return verified.diagnostics();
+  result.glibc = verified->highestVersion;
+  clock.stage("verify");
+
+  Result<std::string> bytes = readFile(built);
+  if (bytes)
+    result.bytes = bytes->size();
+  result.library = output + "/" + request.library;
+  if (Status renamed = renameFile(built, result.library); !renamed)
+    return renamed.diagnostics();
+  return result;
+}
+
+} // namespace opw::package

@@ -1,0 +1,302 @@
+// Dots. C[m][n] is computed by a micro-kernel over f32: one operand is broadcast (the *rows* side), the other gives vectors
+// (the *lanes* side, packed in panels). Which is which is a choice: with the lanes along M, C is kept as its transpose, and a
+// reduction over N, as in attention's softmax, runs over whole vectors of rows, without a shuffle; and K^T needs no transposing.
+// Element types are converted while packing. Types that the micro-kernel does not take are a plain nest.
+#include "passes/plan/nest.h"
+
+#include <algorithm>
+
+namespace opw::passes {
+
+using namespace ir;
+
+namespace {
+
+/// Whether the value reaches a reduction along `axis` through elementwise ops.
+bool feedsReduction(const Function &fn, const std::vector<std::vector<OpId>> &users, ValueId value, int64_t axis,
+                    int depth = 0) {
+  if (depth > 32)
+    return false;
+  for (OpId user : users[value]) {
+    const Op &op = fn.op(user);
+    if (op.kind == OpKind::Reduce && op.attributes.intOr("axis", 0) == axis)
+      return true;
+    if (has(op.kind, kElementwise) && op.results.size() == 1 &&
+        feedsReduction(fn, users, op.results[0], axis, depth + 1))
+      return true;
+  }
+  return false;
+}
+
+bool convertsToF32(Elem elem) { return isFloat(elem) && elem != Elem::F64; }
+
+bool isZero(const Function &fn, ValueId value) {
+  OpId def = fn.values[value].op;
+  if (def == kNone || fn.op(def).kind != OpKind::Constant)
+    return false;
+  const Attribute *constant = fn.op(def).attributes.find("value");
+  return constant && constant->kind == Attribute::Kind::Float ? constant->bits == 0 : constant && constant->integer == 0;
+}
+
+} // namespace
+
+void Planner::planDots() {
+  const auto &users = placement.users();
+  for (OpId id = 0; id < tile.ops.size(); ++id) {
+    const Op &op = tile.op(id);
+    if (op.kind != OpKind::Dot || op.parent == kNone)
+      continue;
+    DotPlan &dot = dots[id];
+    const Type &a = tile.type(op.operands[0]), &b = tile.type(op.operands[1]), &c = tile.type(op.operands[2]);
+    dot.micro = c.rank == 2 && c.elem == Elem::F32 && convertsToF32(a.elem) && convertsToF32(b.elem) &&
+                std::max(c.dim(0), c.dim(1)) >= 16;
+    if (!dot.micro)
+      continue;
+    dot.transposed = (c.dim(0) >= 16 && feedsReduction(tile, users, op.results[0], 1)) || c.dim(1) < 16;
+    int64_t lanes = dot.transposed ? c.dim(0) : c.dim(1);
+    dot.panel = std::min<int64_t>(lanes, options.vectorLanes * 2);
+
+    // acc = dot(a, b, acc) or dot(a, b, acc * factor) on a carried tile that nobody else reads: C is the carried buffer.
+    ValueId accumulator = op.operands[2], factor = kNone;
+    if (OpId def = tile.values[accumulator].op; def != kNone && tile.op(def).kind == OpKind::MulF) {
+      for (int side : {0, 1}) {
+        ValueId candidate = tile.op(def).operands[static_cast<size_t>(side)];
+        ValueId other = tile.op(def).operands[static_cast<size_t>(1 - side)];
+        OpId otherDef = tile.values[other].op;
+        if (tile.values[candidate].op != kNone || otherDef == kNone || users[accumulator].size() != 1)
+          continue;
+        const Op *broadcast = &tile.op(otherDef);
+        if (broadcast->kind != OpKind::Broadcast)
+          continue;
+        OpId expand = tile.values[broadcast->operands[0]].op;
+        if (expand == kNone || tile.op(expand).kind != OpKind::ExpandDims ||
+            tile.type(tile.op(expand).operands[0]).rank != 1)
+          continue;
+        factor = tile.op(expand).operands[0];
+        dot.scaleDim = tile.op(expand).attributes.intOr("axis", 0) == 0 ? 1 : 0;
+        accumulator = candidate;
+        break;
+      }
+    }
+    BlockId block = tile.values[accumulator].block;
+    OpId yield = users[op.results[0]].size() == 1 ? users[op.results[0]][0] : kNone;
+    if (tile.values[accumulator].op != kNone || block == kNone || block != op.parent || yield == kNone ||
+        users[accumulator].size() != 1 || tile.op(yield).kind != OpKind::Yield || tile.op(yield).parent != block ||
+        tile.values[accumulator].index == 0 ||
+        tile.op(yield).operands[tile.values[accumulator].index - 1] != op.results[0] ||
+        tile.block(block).owner == kNone || tile.op(tile.block(block).owner).kind != OpKind::For)
+      continue;
+    dot.inPlace = true;
+    dot.carried = accumulator;
+    dot.scale = factor;
+  }
+}
+
+void Planner::packOperand(ValueId value, OpId dot, bool lanesSide) {
+  uint64_t key = uint64_t{value} * 2 + lanesSide;
+  if (packs.contains(key))
+    return;
+  const DotPlan &how = dots.at(dot);
+  if (!lanesSide && buffers[value] && buffers[value]->elem == Elem::F32 && buffers[value]->panelDim < 0) {
+    packs[key] = *buffers[value];
+    return;
+  }
+  const Type &type = tile.type(value);
+  Buffer buffer{.pointer = allocate(Elem::F32, type.size()), .elem = Elem::F32};
+  if (lanesSide) {
+    unsigned lane = how.transposed ? 0 : 1;
+    buffer.strides.assign(2, 0);
+    buffer.panelDim = static_cast<int>(lane);
+    buffer.panel = how.panel;
+    buffer.panelStride = how.panel * type.dim(1 - lane);
+    buffer.strides[1 - lane] = how.panel;
+  } else {
+    int lane = naturalLane(value);
+    unsigned inner = lane < 0 ? 1 : static_cast<unsigned>(lane);
+    buffer.strides.assign(2, 0);
+    buffer.strides[inner] = 1;
+    buffer.strides[1 - inner] = type.dim(inner);
+  }
+  materialize(value, buffer);
+  packs[key] = buffer;
+}
+
+void Planner::packsDefinedBy(OpId id) {
+  for (ValueId result : tile.op(id).results)
+    for (OpId user : placement.users()[result]) {
+      const Op &op = tile.op(user);
+      if (op.kind != OpKind::Dot || !dots.at(user).micro || !placement.entersLoop(tile.op(id).parent, user))
+        continue;
+      bool transposed = dots.at(user).transposed;
+      for (unsigned side : {0u, 1u})
+        if (op.operands[side] == result)
+          packOperand(result, user, (side == 1) != transposed);
+    }
+}
+
+namespace {
+
+/// Whether all that a virtual value needs has been computed: buffers filled, scalars known.
+bool isReady(const Planner &p, ValueId value) {
+  if (!p.tile.type(value).isTile())
+    return p.scalars[value] != kNone;
+  if (p.buffers[value])
+    return true;
+  OpId def = p.tile.values[value].op;
+  if (def == kNone)
+    return p.forms[value].has_value();
+  const Op &op = p.tile.op(def);
+  if (Placement::isAnchor(op) || op.kind == OpKind::Load)
+    return false;
+  return std::all_of(op.operands.begin(), op.operands.end(), [&](ValueId operand) { return isReady(p, operand); });
+}
+
+bool derivesFrom(const Function &fn, ValueId value, ValueId source, int depth = 0) {
+  if (value == source)
+    return true;
+  OpId def = fn.values[value].op;
+  return def != kNone && depth < 32 && has(fn.op(def).kind, kElementwise) &&
+         std::any_of(fn.op(def).operands.begin(), fn.op(def).operands.end(),
+                     [&](ValueId operand) { return derivesFrom(fn, operand, source, depth + 1); });
+}
+
+} // namespace
+
+std::vector<std::pair<ValueId, OpId>> Planner::fusiblePacks(OpId reduce) {
+  // Attention: p is summed and is also, rounded, the operand of the next dot. One nest does both.
+  std::vector<std::pair<ValueId, OpId>> found;
+  ValueId source = tile.op(reduce).operands[0];
+  for (OpId id : tile.block(tile.op(reduce).parent).ops) {
+    const Op &op = tile.op(id);
+    if (op.kind != OpKind::Dot || !dots.at(id).micro || placement.position(id) < placement.position(reduce))
+      continue;
+    ValueId value = op.operands[dots.at(id).transposed ? 1 : 0];
+    const Type &type = tile.type(value);
+    OpId def = tile.values[value].op;
+    if (buffers[value] || packs.contains(uint64_t{value} * 2) || type.rank != tile.type(source).rank ||
+        type.log2dim != tile.type(source).log2dim || !derivesFrom(tile, value, source) || def == kNone ||
+        tile.op(def).parent != tile.op(reduce).parent)
+      continue;
+    // The reduced operand itself is computed in this nest: all else must be there already.
+    std::vector<ValueId> open{value};
+    bool ready = true;
+    while (!open.empty() && ready) {
+      ValueId at = open.back();
+      open.pop_back();
+      if (at == source)
+        continue;
+      const Op &by = tile.op(tile.values[at].op == kNone ? reduce : tile.values[at].op);
+      if (tile.values[at].op != kNone && has(by.kind, kElementwise) && derivesFrom(tile, at, source))
+        open.insert(open.end(), by.operands.begin(), by.operands.end());
+      else
+        ready = isReady(*this, at);
+    }
+    if (ready)
+      found.emplace_back(value, id);
+  }
+  return found;
+}
+
+namespace {
+
+/// Any element types, any shapes: lanes along N, K sequential, accumulated in the type of C.
+void lowerPlainDot(Planner &p, const Op &op, Buffer &c) {
+  const Type type = p.tile.type(op.results[0]);
+  unsigned rank = type.rank;
+  const Type a = p.tile.type(op.operands[0]);
+  for (unsigned side : {0u, 1u}) {
+    ValueId operand = op.operands[side];
+    if (!p.buffers[operand]) { // elements are read once per row or column: keep them
+      Buffer copy = p.makeBuffer(operand, p.naturalLane(operand));
+      p.materialize(operand, copy);
+      p.buffers[operand] = copy;
+    }
+  }
+  bool floats = isFloat(type.elem);
+  Elem wide = type.elem == Elem::F16 || type.elem == Elem::BF16 ? Elem::F32 : type.elem;
+  Nest nest(p);
+  auto convert = [&](ValueId element, Elem to) {
+    Elem from = p.plan.type(element).elem;
+    if (from == to)
+      return element;
+    OpKind kind = !floats ? OpKind::ExtSI
+                  : bitWidth(from) > bitWidth(to) ? OpKind::TruncF
+                  : bitWidth(from) < 16           ? OpKind::FpToFp
+                                                  : OpKind::ExtF;
+    return nest.emit(kind, {element}, Type::scalar(to));
+  };
+  int lane = type.log2dim[rank - 1] > 0 ? static_cast<int>(rank) - 1 : -1;
+  Indices at = openLoops(nest, p, type, lane);
+  ValueId start = convert(nest.eval(op.operands[2], at), wide);
+  ValueId k = nest.open(p.constant(0), p.constant(a.dim(rank - 1)), false, {start});
+  Indices left = at, right = at;
+  left[rank - 1] = k;
+  right[rank - 2] = k;
+  ValueId x = convert(nest.eval(op.operands[0], left), wide), y = convert(nest.eval(op.operands[1], right), wide);
+  ValueId product = nest.emit(floats ? OpKind::MulF : OpKind::MulI, {x, y}, Type::scalar(wide));
+  ValueId sum = nest.emit(floats ? OpKind::AddF : OpKind::AddI, {nest.carried()[0], product}, Type::scalar(wide));
+  ValueId total = nest.close({sum})[0];
+  nest.store(c, at, convert(total, type.elem));
+  for (ValueId index : at)
+    if (!p.isConstantEqual(index, 0))
+      nest.close();
+}
+
+} // namespace
+
+void Planner::lowerDot(OpId id) {
+  const Op &op = tile.op(id);
+  const DotPlan &dot = dots.at(id);
+  ValueId result = op.results[0];
+  const Type type = tile.type(result);
+  if (!dot.micro) {
+    Buffer c = makeBuffer(result, static_cast<int>(type.rank) - 1);
+    lowerPlainDot(*this, op, c);
+    buffers[result] = c;
+    return;
+  }
+  unsigned rowDim = dot.transposed ? 1 : 0, laneDim = 1 - rowDim;
+  ValueId rowSide = op.operands[dot.transposed ? 1 : 0], laneSide = op.operands[dot.transposed ? 0 : 1];
+  packOperand(rowSide, id, false);
+  packOperand(laneSide, id, true);
+  const Buffer rows = packs.at(uint64_t{rowSide} * 2), lanes = packs.at(uint64_t{laneSide} * 2 + 1);
+  unsigned rowK = dot.transposed ? 0 : 1; // the rows side is A[m][k], or B[k][n] when transposed
+
+  Buffer c;
+  const char *init = "load";
+  std::vector<ValueId> operands;
+  if (dot.inPlace) {
+    c = *buffers[dot.carried];
+    if (dot.scale != kNone) {
+      if (!buffers[dot.scale]) {
+        Buffer scale = makeBuffer(dot.scale, 0);
+        materialize(dot.scale, scale);
+        buffers[dot.scale] = scale;
+      }
+      init = dot.scaleDim == rowDim ? "scale_rows" : "scale_lanes";
+    }
+  } else {
+    c = makeBuffer(result, static_cast<int>(laneDim));
+    if (isZero(tile, op.operands[2]))
+      init = "zero";
+    else
+      materialize(op.operands[2], c);
+  }
+  operands = {c.pointer, rows.pointer, lanes.pointer};
+  if (dot.scale != kNone && dot.inPlace)
+    operands.push_back(buffers[dot.scale]->pointer);
+  Attributes attributes;
+  auto set = [&](const char *key, int64_t value) { attributes.set(key, Attribute::integerOf(value)); };
+  set("rows", type.dim(rowDim));
+  set("lanes", type.dim(laneDim));
+  set("depth", tile.type(rowSide).dim(rowK));
+  set("panel", lanes.panel);
+  set("a_row", rows.strides[1 - rowK]);
+  set("a_col", rows.strides[rowK]);
+  set("c_row", c.strides[rowDim] ? c.strides[rowDim] : type.dim(laneDim));
+  attributes.set("init", Attribute::keyword(init));
+  builder.create(OpKind::PlanDot, std::move(operands), {}, std::move(attributes));
+  buffers[result] = c;
+}
+
+} // namespace opw::passes

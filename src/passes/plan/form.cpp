@@ -1,0 +1,287 @@
+// Transfer functions of access forms and masks, one op at a time, in program order.
+#include "passes/plan/planner.h"
+
+#include <algorithm>
+
+namespace opw::passes {
+
+using namespace ir;
+
+bool Form::isUniform() const {
+  for (ValueId stride : strides)
+    if (stride != kNone)
+      return false;
+  return terms.empty();
+}
+
+namespace {
+
+DimMap identity(unsigned rank) {
+  DimMap map(rank);
+  for (unsigned d = 0; d < rank; ++d)
+    map[d] = static_cast<int>(d);
+  return map;
+}
+
+/// Where each dimension of the operand of a shape op goes; -1: it has extent 1. Empty when that is not how the op works.
+bool shapeMap(const Op &op, const Type &from, const Type &to, DimMap &map) {
+  map.assign(from.rank, -1);
+  switch (op.kind) {
+  case OpKind::ExpandDims: {
+    unsigned axis = static_cast<unsigned>(op.attributes.intOr("axis", 0));
+    for (unsigned d = 0; d < from.rank; ++d)
+      map[d] = static_cast<int>(d < axis ? d : d + 1);
+    return true;
+  }
+  case OpKind::Broadcast:
+    for (unsigned d = 0; d < from.rank; ++d)
+      map[d] = from.log2dim[d] == 0 && to.log2dim[d] != 0 ? -1 : static_cast<int>(d);
+    return true;
+  case OpKind::Trans: {
+    const Attribute *order = op.attributes.find("order");
+    for (unsigned d = 0; d < to.rank; ++d)
+      map[static_cast<size_t>(order->integers[d])] = static_cast<int>(d);
+    return true;
+  }
+  case OpKind::Reshape: {
+    // Only extents of 1 come or go: the others keep their order.
+    unsigned at = 0;
+    for (unsigned d = 0; d < from.rank; ++d) {
+      if (from.log2dim[d] == 0)
+        continue;
+      while (at < to.rank && to.log2dim[at] == 0)
+        ++at;
+      if (at == to.rank || to.log2dim[at] != from.log2dim[d])
+        return false;
+      map[d] = static_cast<int>(at++);
+    }
+    return true;
+  }
+  default:
+    return false;
+  }
+}
+
+DimMap compose(const DimMap &inner, const DimMap &outer) {
+  DimMap result(inner.size());
+  for (size_t d = 0; d < inner.size(); ++d)
+    result[d] = inner[d] < 0 ? -1 : outer[static_cast<size_t>(inner[d])];
+  return result;
+}
+
+const char *swapped(std::string_view predicate) {
+  if (predicate == "slt") return "sgt";
+  if (predicate == "sle") return "sge";
+  if (predicate == "sgt") return "slt";
+  if (predicate == "sge") return "sle";
+  return predicate == "eq" ? "eq" : "";
+}
+
+} // namespace
+
+Form Planner::formOf(ValueId value) {
+  const Type &type = tile.type(value);
+  if (!type.isTile()) {
+    ValueId base = scalar(value);
+    return Form{type.isPointer() ? base : extend(base), {}, {}};
+  }
+  if (forms[value])
+    return *forms[value];
+  if (type.isPointer())
+    refuse(current, "tile of pointers that does not come from a scalar pointer by offsets",
+           "load through a pointer argument plus integer offsets");
+  Form form{constant(0), std::vector<ValueId>(type.rank, kNone), {}};
+  form.terms.push_back({value, identity(type.rank), constant(1)});
+  return form;
+}
+
+Mask Planner::maskOf(ValueId value) {
+  if (masks[value])
+    return *masks[value];
+  return Mask{{}, {{value, identity(tile.type(value).rank)}}};
+}
+
+bool Planner::sameBox(const std::vector<Bound> &a, const std::vector<Bound> &b) const { return a == b; }
+
+void Planner::defineForm(const Op &op) {
+  if (op.results.size() != 1)
+    return;
+  ValueId result = op.results[0];
+  const Type type = tile.type(result);
+  if (!type.isTile())
+    return;
+
+  if (type.elem == Elem::I1 && !type.isPointer()) {
+    if (op.kind == OpKind::AndI) {
+      Mask a = maskOf(op.operands[0]), b = maskOf(op.operands[1]);
+      for (const Bound &bound : b.box)
+        if (std::find(a.box.begin(), a.box.end(), bound) == a.box.end())
+          a.box.push_back(bound);
+      for (const Mask::Rest &rest : b.rest)
+        if (std::find(a.rest.begin(), a.rest.end(), rest) == a.rest.end())
+          a.rest.push_back(rest);
+      masks[result] = std::move(a);
+    } else if (has(op.kind, kShape) && op.operands.size() == 1 && tile.type(op.operands[0]).isTile()) {
+      DimMap map;
+      if (!shapeMap(op, tile.type(op.operands[0]), type, map))
+        return;
+      Mask mask = maskOf(op.operands[0]);
+      for (Bound &bound : mask.box) {
+        if (map[bound.dim] < 0) { // an extent of 1 that is broadcast: the bound is about index 0 alone
+          masks[result] = Mask{{}, {{op.operands[0], map}}};
+          return;
+        }
+        bound.dim = static_cast<unsigned>(map[bound.dim]);
+      }
+      for (Mask::Rest &rest : mask.rest)
+        rest.dims = compose(rest.dims, map);
+      masks[result] = std::move(mask);
+    } else if (op.kind == OpKind::Constant) {
+      if (const Attribute *value = op.attributes.find("value"); value && value->integer != 0)
+        masks[result] = Mask{};
+    } else if (op.kind == OpKind::CmpI) {
+      // base + stride * i against a uniform value, along one dimension with stride 1 or -1, is a bound on i.
+      const Type &operand = tile.type(op.operands[0]);
+      if (!operand.isIntegerLike() || operand.elem == Elem::I1)
+        return;
+      std::string_view predicate = op.attributes.textOr("predicate", "");
+      Form a = formOf(op.operands[0]), b = formOf(op.operands[1]);
+      if (!a.isUniform() && !b.isUniform())
+        return;
+      if (a.isUniform()) {
+        std::swap(a, b);
+        predicate = swapped(predicate);
+      }
+      if (!a.terms.empty() || a.isUniform())
+        return;
+      int dim = -1;
+      for (unsigned d = 0; d < type.rank; ++d) {
+        if (a.strides[d] == kNone)
+          continue;
+        if (dim >= 0 || !isConstantEqual(a.strides[d], 1))
+          return;
+        dim = static_cast<int>(d);
+      }
+      ValueId edge = sub(b.base, a.base); // i ? edge
+      Bound bound{static_cast<unsigned>(dim), kNone, kNone};
+      if (predicate == "slt")
+        bound.hi = edge;
+      else if (predicate == "sle")
+        bound.hi = add(edge, constant(1));
+      else if (predicate == "sge")
+        bound.lo = edge;
+      else if (predicate == "sgt")
+        bound.lo = add(edge, constant(1));
+      else if (predicate == "eq")
+        bound = {bound.dim, edge, add(edge, constant(1))};
+      else
+        return;
+      masks[result] = Mask{{bound}, {}};
+    }
+    return;
+  }
+
+  if (!type.isPointer() && !isInteger(type.elem))
+    return;
+  Form form;
+  form.strides.assign(type.rank, kNone);
+  switch (op.kind) {
+  case OpKind::MakeRange:
+    form.base = constant(op.attributes.intOr("start", 0));
+    form.strides[0] = constant(1);
+    break;
+  case OpKind::Constant: {
+    const Attribute *value = op.attributes.find("value");
+    if (!value || value->kind != Attribute::Kind::Int)
+      return;
+    form.base = constant(value->integer);
+    break;
+  }
+  case OpKind::Splat:
+    form.base = type.isPointer() ? scalar(op.operands[0]) : extend(scalar(op.operands[0]));
+    break;
+  case OpKind::ExpandDims: case OpKind::Broadcast: case OpKind::Trans: case OpKind::Reshape: {
+    DimMap map;
+    if (!shapeMap(op, tile.type(op.operands[0]), type, map))
+      return;
+    Form from = formOf(op.operands[0]);
+    form.base = from.base;
+    for (size_t d = 0; d < map.size(); ++d)
+      if (map[d] >= 0)
+        form.strides[static_cast<size_t>(map[d])] = from.strides[d];
+    for (Term &term : from.terms) {
+      term.dims = compose(term.dims, map);
+      form.terms.push_back(std::move(term));
+    }
+    break;
+  }
+  case OpKind::AddPtr: case OpKind::AddI: case OpKind::SubI: {
+    bool negative = op.kind == OpKind::SubI;
+    Form a = formOf(op.operands[0]), b = formOf(op.operands[1]);
+    ValueId zero = constant(0);
+    if (op.kind == OpKind::AddPtr)
+      form.base = isConstantEqual(b.base, 0)
+                      ? a.base
+                      : builder.value(OpKind::AddPtr, {a.base, b.base}, plan.type(a.base));
+    else
+      form.base = negative ? sub(a.base, b.base) : add(a.base, b.base);
+    form.strides = a.strides;
+    form.strides.resize(type.rank, kNone);
+    for (size_t d = 0; d < b.strides.size(); ++d) {
+      if (b.strides[d] == kNone)
+        continue;
+      ValueId old = form.strides[d] == kNone ? zero : form.strides[d];
+      form.strides[d] = negative ? sub(old, b.strides[d]) : add(old, b.strides[d]);
+    }
+    form.terms = a.terms;
+    for (Term &term : b.terms) {
+      if (negative)
+        term.scale = sub(zero, term.scale);
+      form.terms.push_back(std::move(term));
+    }
+    break;
+  }
+  case OpKind::MulI: case OpKind::ShlI: {
+    Form a = formOf(op.operands[0]), b = formOf(op.operands[1]);
+    if (op.kind == OpKind::MulI && a.isUniform())
+      std::swap(a, b);
+    int64_t value = 0;
+    if (!b.isUniform())
+      return;
+    bool known = isConstant(b.base, value);
+    if (op.kind == OpKind::ShlI) {
+      if (!known || value < 0 || value > 30)
+        return;
+      b.base = constant(int64_t{1} << value);
+    } else if (known && (value >= 1 << 16 || value <= -(1 << 16))) {
+      return; // hashes multiply by large constants and count on wrapping
+    }
+    form.base = mul(a.base, b.base);
+    for (unsigned d = 0; d < type.rank; ++d)
+      if (a.strides[d] != kNone)
+        form.strides[d] = mul(a.strides[d], b.base);
+    for (Term &term : a.terms) {
+      term.scale = mul(term.scale, b.base);
+      form.terms.push_back(std::move(term));
+    }
+    break;
+  }
+  case OpKind::ExtSI: case OpKind::Bitcast:
+    if (tile.type(op.operands[0]).elem == Elem::I1 ||
+        (op.kind == OpKind::Bitcast && (!type.isPointer() || byteWidth(type.elem) !=
+                                        byteWidth(tile.type(op.operands[0]).elem))))
+      return;
+    form = formOf(op.operands[0]);
+    if (op.kind == OpKind::Bitcast)
+      form.base = builder.value(OpKind::Bitcast, {form.base}, type.element());
+    break;
+  default:
+    return; // a term of itself
+  }
+  for (ValueId &stride : form.strides)
+    if (stride != kNone && isConstantEqual(stride, 0))
+      stride = kNone;
+  forms[result] = std::move(form);
+}
+
+} // namespace opw::passes

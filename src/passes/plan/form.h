@@ -1,0 +1,51 @@
+// Access forms: what is known of a tile of integers or pointers, and masks as boxes.
+//
+//   element(i) = base + sum over d of stride[d] * i[d] + sum over terms of scale * term(i)
+//
+// base and strides are plan scalars (i64, or a pointer), uniform in the program. A term is an integer tile without such
+// structure, evaluated element by element in its own width, where it wraps. i32 chains that are affine are evaluated in i64:
+// one that wraps inside a tile leaves every tensor on a GPU too.
+#pragma once
+
+#include "ir/module.h"
+
+#include <vector>
+
+namespace opw::passes {
+
+/// Maps the dimensions of a smaller tile to those of the tile it was expanded to; -1: index 0.
+using DimMap = std::vector<int>;
+
+struct Term {
+  ir::ValueId tile;
+  DimMap dims;
+  ir::ValueId scale; ///< plan i64
+  bool operator==(const Term &) const = default;
+};
+
+struct Form {
+  ir::ValueId base = ir::kNone;
+  std::vector<ir::ValueId> strides; ///< one per dimension; kNone = 0
+  std::vector<Term> terms;
+  bool isUniform() const;
+};
+
+/// lo <= index[dim] < hi; kNone = open. Plan scalars of type i64.
+struct Bound {
+  unsigned dim;
+  ir::ValueId lo, hi;
+  bool operator==(const Bound &) const = default;
+};
+
+/// A boolean tile as a conjunction: a box and conditions that are evaluated element by element.
+struct Mask {
+  struct Rest {
+    ir::ValueId tile;
+    DimMap dims;
+    bool operator==(const Rest &) const = default;
+  };
+  std::vector<Bound> box;
+  std::vector<Rest> rest;
+};
+
+} // namespace opw::passes

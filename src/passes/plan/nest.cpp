@@ -1,0 +1,508 @@
+#include "passes/plan/nest.h"
+
+#include <algorithm>
+#include <set>
+
+namespace opw::passes {
+
+using namespace ir;
+
+Nest::Nest(Planner &planner) : p(planner) { levels.push_back({p.builder.block(), kNone}); }
+
+size_t Nest::level(ValueId value) const {
+  auto it = levelOf.find(value);
+  return it == levelOf.end() ? 0 : it->second;
+}
+
+ValueId Nest::open(ValueId lo, ValueId hi, bool lane, std::vector<ValueId> carried,
+                   const std::vector<std::string> &combine) {
+  std::vector<ValueId> operands{lo, hi, p.constant(1)};
+  std::vector<Type> types;
+  for (ValueId value : carried) {
+    operands.push_back(value);
+    types.push_back(p.plan.type(value));
+  }
+  OpId loop = p.plan.addOp(OpKind::PlanLoop, operands, types, p.current == kNone ? kNone : p.tile.op(p.current).location);
+  if (lane)
+    p.plan.op(loop).attributes.set("lane", Attribute::unit());
+  if (!combine.empty()) {
+    Attribute list{.kind = Attribute::Kind::List};
+    for (const std::string &name : combine)
+      list.items.emplace_back("", Attribute::keyword(name));
+    p.plan.op(loop).attributes.set("combine", std::move(list));
+  }
+  BlockId body = p.plan.addBlock(loop);
+  p.plan.op(loop).regions.push_back({{body}});
+  ValueId variable = p.plan.addArgument(body, Type::scalar(Elem::I64));
+  levels.push_back({body, loop});
+  levelOf[variable] = levels.size() - 1;
+  for (Type type : types)
+    levelOf[p.plan.addArgument(body, type)] = levels.size() - 1;
+  return variable;
+}
+
+std::vector<ValueId> Nest::carried() const {
+  const std::vector<ValueId> &arguments = p.plan.block(levels.back().block).arguments;
+  return {arguments.begin() + 1, arguments.end()};
+}
+
+std::vector<ValueId> Nest::close(const std::vector<ValueId> &yields) {
+  Level inner = levels.back();
+  OpId yield = p.plan.addOp(OpKind::Yield, yields, {});
+  p.plan.append(inner.block, yield);
+  levels.pop_back();
+  p.plan.append(levels.back().block, inner.loop);
+  // What was computed inside is out of reach now.
+  size_t depth = levels.size();
+  std::erase_if(memo, [&](const auto &entry) { return level(entry.second) >= depth; });
+  std::vector<ValueId> results = p.plan.op(inner.loop).results;
+  for (ValueId result : results)
+    levelOf[result] = depth - 1;
+  return results;
+}
+
+ValueId Nest::emit(OpKind kind, std::vector<ValueId> operands, Type type, Attributes attributes) {
+  size_t at = 0;
+  for (ValueId operand : operands)
+    at = std::max(at, level(operand));
+  Builder builder(p.plan, levels[at].block);
+  if (p.current != kNone)
+    builder.setLocation(p.tile.op(p.current).location);
+  ValueId result = builder.value(kind, std::move(operands), type, std::move(attributes));
+  levelOf[result] = at;
+  return result;
+}
+
+ValueId Nest::add(ValueId a, ValueId b) {
+  if (level(a) == 0 && level(b) == 0 && levels.size() == 1)
+    return p.add(a, b);
+  if (p.isConstantEqual(a, 0))
+    return b;
+  if (p.isConstantEqual(b, 0))
+    return a;
+  return emit(OpKind::AddI, {a, b}, Type::scalar(Elem::I64));
+}
+
+ValueId Nest::mul(ValueId a, ValueId b) {
+  int64_t x = 0, y = 0;
+  if (p.isConstant(a, x) && p.isConstant(b, y) && !__builtin_mul_overflow(x, y, &x))
+    return p.constant(x);
+  if (p.isConstantEqual(a, 1) || p.isConstantEqual(b, 0))
+    return b;
+  if (p.isConstantEqual(b, 1) || p.isConstantEqual(a, 0))
+    return a;
+  return emit(OpKind::MulI, {a, b}, Type::scalar(Elem::I64));
+}
+
+Indices Nest::through(const DimMap &dims, const Indices &at) {
+  Indices result(dims.size());
+  for (size_t d = 0; d < dims.size(); ++d)
+    result[d] = dims[d] < 0 ? p.constant(0) : at[static_cast<size_t>(dims[d])];
+  return result;
+}
+
+ValueId Nest::offset(const Form &form, const Indices &at) {
+  ValueId sum = p.constant(0);
+  for (size_t d = 0; d < form.strides.size(); ++d)
+    if (form.strides[d] != kNone)
+      sum = add(sum, mul(at[d], form.strides[d]));
+  for (const Term &term : form.terms) {
+    ValueId element = eval(term.tile, through(term.dims, at));
+    if (p.plan.type(element).elem != Elem::I64)
+      element = emit(p.plan.type(element).elem == Elem::I1 ? OpKind::ExtUI : OpKind::ExtSI, {element},
+                     Type::scalar(Elem::I64));
+    sum = add(sum, mul(element, term.scale));
+  }
+  return sum;
+}
+
+void Nest::assume(const Indices &at, const std::vector<Bound> &box) {
+  for (const Bound &bound : box)
+    assumed.emplace_back(at[bound.dim], bound);
+}
+
+ValueId Nest::condition(const Mask &mask, const Indices &at) {
+  ValueId result = kNone;
+  auto require = [&](ValueId term) {
+    result = result == kNone ? term : emit(OpKind::AndI, {result, term}, Type::scalar(Elem::I1));
+  };
+  for (const Bound &bound : mask.box) {
+    bool known = std::any_of(assumed.begin(), assumed.end(), [&](const auto &fact) {
+      return fact.first == at[bound.dim] && fact.second.lo == bound.lo && fact.second.hi == bound.hi;
+    });
+    if (known)
+      continue;
+    for (auto [edge, predicate] : {std::pair{bound.lo, "sge"}, std::pair{bound.hi, "slt"}}) {
+      if (edge == kNone)
+        continue;
+      Attributes attributes;
+      attributes.set("predicate", Attribute::keyword(predicate));
+      require(emit(OpKind::CmpI, {at[bound.dim], edge}, Type::scalar(Elem::I1), std::move(attributes)));
+    }
+  }
+  for (const Mask::Rest &rest : mask.rest)
+    require(eval(rest.tile, through(rest.dims, at)));
+  return result;
+}
+
+ValueId Nest::bufferOffset(const Buffer &buffer, const Indices &at) {
+  ValueId sum = p.constant(0);
+  for (size_t d = 0; d < at.size(); ++d) {
+    if (static_cast<int>(d) == buffer.panelDim) {
+      // Nests that write panels say how they made the index; any other index is taken apart by its bits.
+      if (auto known = parts.find(at[d]); known != parts.end()) {
+        sum = add(sum, add(mul(known->second.first, p.constant(buffer.panelStride)), known->second.second));
+        continue;
+      }
+      ValueId shift = p.constant(__builtin_ctzll(static_cast<uint64_t>(buffer.panel)));
+      ValueId group = emit(OpKind::ShrUI, {at[d], shift}, Type::scalar(Elem::I64));
+      ValueId lane = emit(OpKind::AndI, {at[d], p.constant(buffer.panel - 1)}, Type::scalar(Elem::I64));
+      sum = add(sum, add(mul(group, p.constant(buffer.panelStride)), lane));
+    } else if (buffer.strides[d] != 0) {
+      sum = add(sum, mul(at[d], p.constant(buffer.strides[d])));
+    }
+  }
+  return sum;
+}
+
+ValueId Nest::load(const Buffer &buffer, const Indices &at) {
+  // A buffer may be written between two nests but never between two reads of one element in one nest.
+  return emit(OpKind::PlanLoad, {buffer.pointer, bufferOffset(buffer, at)}, Type::scalar(buffer.elem));
+}
+
+void Nest::store(const Buffer &buffer, const Indices &at, ValueId value) {
+  storeMemory(buffer.pointer, bufferOffset(buffer, at), value, kNone);
+}
+
+void Nest::storeMemory(ValueId base, ValueId offset, ValueId value, ValueId mask) {
+  std::vector<ValueId> operands{base, offset, value};
+  if (mask != kNone)
+    operands.push_back(mask);
+  Builder builder(p.plan, levels.back().block);
+  if (p.current != kNone)
+    builder.setLocation(p.tile.op(p.current).location);
+  builder.create(OpKind::PlanStore, std::move(operands), {});
+}
+
+ValueId Nest::eval(ValueId value, const Indices &at) {
+  const Type &type = p.tile.type(value);
+  if (!type.isTile())
+    return p.scalar(value);
+  auto key = std::pair{value, at};
+  if (auto it = memo.find(key); it != memo.end())
+    return it->second;
+
+  ValueId result = kNone;
+  OpId def = p.tile.values[value].op;
+  if (auto from = redirected.find(value); from != redirected.end()) {
+    result = load(from->second, at);
+  } else if (p.buffers[value]) {
+    result = load(*p.buffers[value], at);
+  } else if (def != kNone) {
+    OpId outer = p.current;
+    p.current = def;
+    result = evalOp(value, p.tile.op(def), at);
+    p.current = outer;
+  } else {
+    // A carried tile of integers that only moves: its form says what it holds.
+    OPW_CHECK(p.forms[value] && !type.isPointer(), "a carried tile has neither a buffer nor a form");
+    ValueId wide = add(p.forms[value]->base, offset(*p.forms[value], at));
+    result = type.elem == Elem::I64 ? wide : emit(OpKind::TruncI, {wide}, Type::scalar(type.elem));
+  }
+  if (auto sink = sinks.find(value); sink != sinks.end())
+    store(sink->second, at, result);
+  memo[key] = result;
+  return result;
+}
+
+ValueId Nest::evalOp(ValueId value, const Op &op, const Indices &at) {
+  const Type type = p.tile.type(value);
+  switch (op.kind) {
+  case OpKind::Constant:
+    return p.constantLike(*op.attributes.find("value"), type);
+  case OpKind::MakeRange: {
+    ValueId wide = add(at[0], p.constant(op.attributes.intOr("start", 0)));
+    return emit(OpKind::TruncI, {wide}, type.element());
+  }
+  case OpKind::Splat:
+    return p.scalar(op.operands[0]);
+  case OpKind::ExpandDims: {
+    Indices inner = at;
+    inner.erase(inner.begin() + op.attributes.intOr("axis", 0));
+    return eval(op.operands[0], inner);
+  }
+  case OpKind::Broadcast: {
+    Indices inner = at;
+    const Type &from = p.tile.type(op.operands[0]);
+    for (unsigned d = 0; d < from.rank; ++d)
+      if (from.log2dim[d] == 0)
+        inner[d] = p.constant(0);
+    return eval(op.operands[0], inner);
+  }
+  case OpKind::Trans: {
+    Indices inner(at.size());
+    const Attribute *order = op.attributes.find("order");
+    for (size_t d = 0; d < at.size(); ++d)
+      inner[static_cast<size_t>(order->integers[d])] = at[d];
+    return eval(op.operands[0], inner);
+  }
+  case OpKind::Reshape: {
+    // Row-major position, cut again along the operand's extents. Dimensions of 1 drop out of both.
+    const Type &from = p.tile.type(op.operands[0]);
+    ValueId position = p.constant(0);
+    for (unsigned d = 0; d < type.rank; ++d)
+      position = type.log2dim[d] == 0 ? position : add(mul(position, p.constant(type.dim(d))), at[d]);
+    Indices inner(from.rank);
+    unsigned above = from.log2size();
+    bool single = false;
+    for (unsigned d = 0; d < from.rank; ++d)
+      single |= from.log2dim[d] == from.log2size();
+    for (unsigned d = 0; d < from.rank; ++d) {
+      above -= from.log2dim[d];
+      if (from.log2dim[d] == 0)
+        inner[d] = p.constant(0);
+      else if (single)
+        inner[d] = position;
+      else
+        inner[d] = emit(OpKind::AndI,
+                        {emit(OpKind::ShrUI, {position, p.constant(above)}, Type::scalar(Elem::I64)),
+                         p.constant(from.dim(d) - 1)},
+                        Type::scalar(Elem::I64));
+    }
+    return eval(op.operands[0], inner);
+  }
+  case OpKind::Join: {
+    Indices inner(at.begin(), at.end() - 1);
+    ValueId a = eval(op.operands[0], inner), b = eval(op.operands[1], inner);
+    Attributes attributes;
+    attributes.set("predicate", Attribute::keyword("eq"));
+    ValueId first = emit(OpKind::CmpI, {at.back(), p.constant(0)}, Type::scalar(Elem::I1), std::move(attributes));
+    return emit(OpKind::Select, {first, a, b}, type.element());
+  }
+  case OpKind::Split: {
+    Indices inner = at;
+    inner.push_back(p.constant(p.tile.values[value].index));
+    return eval(op.operands[0], inner);
+  }
+  case OpKind::Load:
+    return evalLoad(value, op, at);
+  case OpKind::ExternElementwise: case OpKind::ElementwiseInlineAsm:
+    p.refuse(p.current, op.kind == OpKind::ExternElementwise ? "call of an external function" : "inline assembly",
+             "use the functions of triton.language, which are compiled for the CPU");
+  default:
+    break;
+  }
+  if (!has(op.kind, kElementwise) || type.isPointer())
+    p.refuse(p.current, "operation on tiles has no CPU lowering yet", "see docs for the operations that are supported");
+  std::vector<ValueId> operands;
+  for (ValueId operand : op.operands)
+    operands.push_back(eval(operand, at));
+  return emit(op.kind, std::move(operands), type.element(), op.attributes);
+}
+
+ValueId Nest::evalLoad(ValueId value, const Op &op, const Indices &at) {
+  Form form = p.formOf(op.operands[0]);
+  std::vector<ValueId> operands{form.base, offset(form, at)};
+  if (form.terms.empty() && read.insert(value).second && p.timesRead[value]++ == 1)
+    if (ValueId next = p.advanced(form.base); next != kNone) {
+      Builder builder(p.plan, levels.back().block);
+      builder.create(OpKind::PlanPrefetch, {next, operands[1]}, {});
+    }
+  ValueId mask = kNone;
+  if (op.operands.size() > 1) {
+    const Type &maskType = p.tile.type(op.operands[1]);
+    mask = maskType.isTile() ? condition(p.maskOf(op.operands[1]), at) : p.scalar(op.operands[1]);
+  }
+  if (mask != kNone) {
+    operands.push_back(mask);
+    if (op.operands.size() > 2)
+      operands.push_back(eval(op.operands[2], at));
+  }
+  return emit(OpKind::PlanLoad, std::move(operands), p.tile.type(value).element());
+}
+
+std::vector<ValueId> Nest::evalRegion(BlockId block, const std::vector<ValueId> &arguments) {
+  const Block &body = p.tile.block(block);
+  std::map<ValueId, ValueId> values;
+  for (size_t i = 0; i < arguments.size(); ++i)
+    values[body.arguments[i]] = arguments[i];
+  auto valueOf = [&](ValueId value) {
+    auto it = values.find(value);
+    return it == values.end() ? p.scalar(value) : it->second;
+  };
+  for (OpId id : body.ops) {
+    const Op &op = p.tile.op(id);
+    std::vector<ValueId> operands;
+    for (ValueId operand : op.operands)
+      operands.push_back(valueOf(operand));
+    if (has(op.kind, kTerminator))
+      return operands;
+    if (op.kind == OpKind::Constant)
+      values[op.results[0]] = p.constantLike(*op.attributes.find("value"), p.tile.type(op.results[0]));
+    else if (has(op.kind, kElementwise) && has(op.kind, kPure))
+      values[op.results[0]] = emit(op.kind, std::move(operands), p.tile.type(op.results[0]), op.attributes);
+    else
+      p.refuse(id, "operation in a combine function has no CPU lowering yet", "combine with arithmetic alone");
+  }
+  return {};
+}
+
+std::pair<ValueId, ValueId> boundsOf(Planner &planner, const Type &shape, unsigned dim, const std::vector<Bound> &box) {
+  ValueId lo = planner.constant(0), hi = planner.constant(shape.dim(dim));
+  for (const Bound &bound : box) {
+    if (bound.dim != dim)
+      continue;
+    if (bound.lo != kNone)
+      lo = planner.maximum(lo, bound.lo);
+    if (bound.hi != kNone)
+      hi = planner.minimum(hi, bound.hi);
+  }
+  return {lo, hi};
+}
+
+Indices openLoops(Nest &nest, Planner &planner, const Type &shape, int lane, const std::vector<Bound> &box, int skip) {
+  std::vector<std::pair<ValueId, ValueId>> bounds(shape.rank);
+  for (unsigned d = 0; d < shape.rank; ++d)
+    bounds[d] = boundsOf(planner, shape, d, box);
+  Indices at(shape.rank, planner.constant(0));
+  for (unsigned d = 0; d < shape.rank; ++d) {
+    if (static_cast<int>(d) == lane || static_cast<int>(d) == skip)
+      continue;
+    bool bounded = std::any_of(box.begin(), box.end(), [&](const Bound &bound) { return bound.dim == d; });
+    if (shape.log2dim[d] > 0 || bounded)
+      at[d] = nest.open(bounds[d].first, bounds[d].second, false);
+  }
+  if (lane >= 0 && lane != skip)
+    at[static_cast<size_t>(lane)] =
+        nest.open(bounds[static_cast<size_t>(lane)].first, bounds[static_cast<size_t>(lane)].second, true);
+  nest.assume(at, box);
+  return at;
+}
+
+namespace {
+
+/// Adds up, per dimension of the nest, how many bytes are contiguous along it.
+struct LaneVotes {
+  Planner &p;
+  std::vector<int64_t> votes;
+  std::set<std::pair<ValueId, DimMap>> seen;
+
+  void count(const Form &form, const DimMap &dims, int64_t weight) {
+    for (const Term &term : form.terms) {
+      DimMap map(term.dims.size());
+      for (size_t d = 0; d < map.size(); ++d)
+        map[d] = term.dims[d] < 0 ? -1 : dims[static_cast<size_t>(term.dims[d])];
+      for (int d : map)
+        if (d >= 0)
+          votes[static_cast<size_t>(d)] -= weight; // per-lane addresses
+    }
+    for (size_t d = 0; d < form.strides.size(); ++d)
+      if (form.strides[d] != kNone && dims[d] >= 0)
+        votes[static_cast<size_t>(dims[d])] += p.isConstantEqual(form.strides[d], 1) ? weight : -weight;
+  }
+
+  void visit(ValueId value, const DimMap &dims) {
+    const Type &type = p.tile.type(value);
+    if (!type.isTile() || !seen.insert({value, dims}).second)
+      return;
+    if (p.buffers[value]) {
+      int lane = p.buffers[value]->laneDim();
+      if (lane >= 0 && dims[static_cast<size_t>(lane)] >= 0)
+        votes[static_cast<size_t>(dims[static_cast<size_t>(lane)])] += byteWidth(type.elem);
+      return;
+    }
+    OpId def = p.tile.values[value].op;
+    if (def == kNone)
+      return;
+    const Op &op = p.tile.op(def);
+    if (op.kind == OpKind::Load) {
+      if (p.forms[op.operands[0]])
+        count(*p.forms[op.operands[0]], dims, byteWidth(type.elem));
+      return;
+    }
+    switch (op.kind) {
+    case OpKind::ExpandDims: {
+      DimMap inner = dims;
+      inner.erase(inner.begin() + op.attributes.intOr("axis", 0));
+      return visit(op.operands[0], inner);
+    }
+    case OpKind::Broadcast: {
+      DimMap inner = dims;
+      const Type &from = p.tile.type(op.operands[0]);
+      for (unsigned d = 0; d < from.rank; ++d)
+        if (from.log2dim[d] == 0)
+          inner[d] = -1;
+      return visit(op.operands[0], inner);
+    }
+    case OpKind::Trans: {
+      DimMap inner(dims.size());
+      const Attribute *order = op.attributes.find("order");
+      for (size_t d = 0; d < dims.size(); ++d)
+        inner[static_cast<size_t>(order->integers[d])] = dims[d];
+      return visit(op.operands[0], inner);
+    }
+    default:
+      if (has(op.kind, kElementwise))
+        for (ValueId operand : op.operands)
+          visit(operand, dims);
+    }
+  }
+};
+
+} // namespace
+
+int chooseLane(Planner &planner, const std::vector<ValueId> &roots, const Type &shape, ValueId pointer) {
+  LaneVotes votes{planner, std::vector<int64_t>(shape.rank, 0), {}};
+  DimMap dims(shape.rank);
+  for (unsigned d = 0; d < shape.rank; ++d)
+    dims[d] = static_cast<int>(d);
+  for (ValueId root : roots)
+    votes.visit(root, dims);
+  if (pointer != kNone && planner.forms[pointer])
+    votes.count(*planner.forms[pointer], dims, 8);
+  int best = -1;
+  for (unsigned d = 0; d < shape.rank; ++d)
+    if (shape.log2dim[d] > 0 && (best < 0 || votes.votes[d] >= votes.votes[static_cast<size_t>(best)]))
+      best = static_cast<int>(d);
+  return best;
+}
+
+int Planner::naturalLane(ValueId value) { return chooseLane(*this, {value}, tile.type(value), kNone); }
+
+int Buffer::laneDim() const {
+  if (panelDim >= 0)
+    return panelDim;
+  for (size_t d = 0; d < strides.size(); ++d)
+    if (strides[d] == 1)
+      return static_cast<int>(d);
+  return -1;
+}
+
+ValueId Planner::allocate(Elem elem, int64_t elements) {
+  // Buffers are made at the top of the function: their place in scratch does not depend on where they are filled.
+  OpId op = plan.addOp(OpKind::PlanBuffer, {}, {Type::pointer(elem)});
+  plan.op(op).attributes.set("elements", Attribute::integerOf(elements));
+  constantOps.push_back(op);
+  return plan.op(op).results[0];
+}
+
+Buffer Planner::makeBuffer(ValueId value, int laneDim) {
+  const Type &type = tile.type(value);
+  Buffer buffer{.pointer = allocate(type.elem, type.size()), .elem = type.elem};
+  buffer.strides.assign(type.rank, 0);
+  int64_t stride = 1;
+  auto place = [&](unsigned d) {
+    if (type.log2dim[d] == 0)
+      return;
+    buffer.strides[d] = stride;
+    stride *= type.dim(d);
+  };
+  if (laneDim >= 0)
+    place(static_cast<unsigned>(laneDim));
+  for (unsigned d = type.rank; d-- > 0;)
+    if (static_cast<int>(d) != laneDim)
+      place(d);
+  return buffer;
+}
+
+} // namespace opw::passes

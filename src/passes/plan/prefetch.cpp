@@ -1,0 +1,55 @@
+// Prefetching the next row. A nest that reads a tile for the second time has it in cache and time to spare (it is where the
+// exponentials are): meanwhile the same tile of the next iteration, or of the next program, is fetched.
+#include "passes/plan/planner.h"
+
+namespace opw::passes {
+
+using namespace ir;
+
+namespace {
+
+/// Clones the scalar slice of a value with one leaf replaced. Slices that read memory are left alone.
+class Advance {
+public:
+  Advance(Planner &planner, ValueId variable, ValueId step) : p(planner), variable(variable), step(step) {}
+
+  ValueId of(ValueId value) {
+    if (auto it = done.find(value); it != done.end())
+      return it->second;
+    return done[value] = make(value);
+  }
+
+private:
+  Planner &p;
+  ValueId variable, step; ///< variable kNone: the program id along x, whose step is 1
+  std::unordered_map<ValueId, ValueId> done;
+
+  ValueId make(ValueId value) {
+    if (value == variable)
+      return p.add(value, step);
+    OpId def = p.plan.values[value].op;
+    if (def == kNone)
+      return value;
+    const Op op = p.plan.op(def);
+    if (op.kind == OpKind::GetProgramId && variable == kNone && op.attributes.textOr("axis", "x") == "x")
+      return p.builder.value(OpKind::AddI, {value, p.constant(1, p.plan.type(value).elem)}, p.plan.type(value));
+    if (!has(op.kind, kElementwise) || !has(op.kind, kPure))
+      return value;
+    std::vector<ValueId> operands;
+    for (ValueId operand : op.operands)
+      operands.push_back(of(operand));
+    if (operands == op.operands)
+      return value;
+    return p.builder.value(op.kind, std::move(operands), p.plan.type(value), op.attributes);
+  }
+};
+
+} // namespace
+
+ValueId Planner::advanced(ValueId base) {
+  ValueId next = loops.empty() ? Advance(*this, kNone, kNone).of(base)
+                               : Advance(*this, loops.back().first, loops.back().second).of(base);
+  return next == base ? kNone : next;
+}
+
+} // namespace opw::passes

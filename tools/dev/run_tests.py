@@ -1,0 +1,339 @@
+"""Runs the stages of ./dev demo, test, test-all, bench and format, each with its time, and sums up what failed.
+
+A stage is a function that raises Failed with one sentence. Stages that only need the sources run before the build; when
+the build fails, those that need it are reported as not run. Called by ./dev in the environment that it has set up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import skips
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build" / "wheel"
+STAMP = BUILD / "opwright-build.json"
+JOBS = os.environ.get("OPW_JOBS") or str(len(os.sched_getaffinity(0)))
+CXX_FOLDERS = ("include", "src", "runtime", "tools", "python", "tests", "examples", "benchmarks")
+OLDER_TRITONS = ("3.6.0", "3.7.1", "3.8.0")
+FUZZ_SEED = 20261124
+FUZZ_SAMPLE = 100_000
+FUZZ_LONG = 10_000_000
+
+
+class Failed(Exception):
+    """A stage failed; the text says what, in one sentence."""
+
+
+@dataclass
+class Options:
+    command: str
+    pytest_args: list[str]
+
+
+@dataclass
+class Stage:
+    name: str
+    run: Callable[[Options], None]
+    needs_build: bool = True
+
+
+def call(*command: str | Path, env: dict[str, str] | None = None, what: str = "", log: Path | None = None) -> str:
+    """Runs a command in the root. With `log` its output goes there and is returned, and is shown when it fails."""
+    words = [str(word) for word in command]
+    merged = os.environ | (env or {})
+    if log is None:
+        if subprocess.run(words, cwd=ROOT, env=merged).returncode:
+            raise Failed(what or f"{Path(words[0]).name} failed; its output is above")
+        return ""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(words, cwd=ROOT, env=merged, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    log.write_text(done.stdout)
+    if done.returncode:
+        lines = done.stdout.splitlines()
+        print("\n".join(lines[-200:]))
+        raise Failed(f"{what or Path(words[0]).name + ' failed'}; the whole output is in {log.relative_to(ROOT)}")
+    return done.stdout
+
+
+def python(*args: str | Path, **options) -> str:
+    return call(sys.executable, *args, **options)
+
+
+# --- sources -------------------------------------------------------------------------------------------------------
+
+
+def cxx_files() -> list[str]:
+    suffixes = {".h", ".hpp", ".c", ".cpp"}
+    found = (path for folder in CXX_FOLDERS for path in (ROOT / folder).rglob("*"))
+    return sorted(str(path.relative_to(ROOT)) for path in found if path.suffix in suffixes)
+
+
+def check_format(options: Options) -> None:
+    call("clang-format", "--dry-run", "-Werror", *cxx_files(), what="C++ is not in format; run ./dev format")
+    call("ruff", "check", "--quiet", ".", what="ruff found the lines above; ./dev format mends most")
+    call("ruff", "format", "--check", "--quiet", ".", what="Python is not in format; run ./dev format")
+
+
+def put_in_format(options: Options) -> None:
+    call("clang-format", "-i", *cxx_files())
+    call("ruff", "check", "--fix", "--quiet", ".", what="ruff found lines above that it cannot mend")
+    call("ruff", "format", "--quiet", ".")
+
+
+def check_layers(options: Options) -> None:
+    python("tools/dev/check_layers", what="the lines above break tools/dev/layers.txt")
+
+
+# --- build ---------------------------------------------------------------------------------------------------------
+
+
+def digest(*paths: str) -> str:
+    """One hash over the names and contents of all files below the paths."""
+    total = hashlib.sha256()
+    for start in paths:
+        top = ROOT / start
+        for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
+            if path.is_file() and "__pycache__" not in path.parts:
+                total.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return total.hexdigest()
+
+
+def installed_package() -> str:
+    """What pip knows of the installed package: another installation over ours changes it."""
+    folders = sorted(Path(sys.prefix).glob("lib/python3*/site-packages/opwright-*.dist-info/RECORD"))
+    return hashlib.sha256(folders[0].read_bytes()).hexdigest() if folders else ""
+
+
+def build(options: Options) -> None:
+    """Builds the wheel in build/wheel, incrementally, and installs it; nothing is done when no source changed."""
+    with_tests = options.command.startswith("test")
+    stamp = {
+        "product": digest("CMakeLists.txt", "cmake", "include", "src", "runtime", "python", "tools", "pyproject.toml"),
+        "tests": digest(
+            *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").glob("*") if path.suffix != ".txt")
+        ),
+        "python": sys.version,
+    }
+    try:
+        old = json.loads(STAMP.read_text())
+    except (OSError, ValueError):
+        old = {}
+    same = all(
+        old.get(key) == stamp[key] for key in (("product", "tests", "python") if with_tests else ("product", "python"))
+    )
+    if same and old.get("installed") == installed_package() != "":
+        return
+    STAMP.unlink(missing_ok=True)
+    defines = ["-Ccmake.define.OPW_TESTS=ON", "-Ccmake.define.OPW_WERROR=ON"] if with_tests else []
+    log = ROOT / "build" / "logs" / "build.log"
+    env = {"CMAKE_BUILD_PARALLEL_LEVEL": JOBS}
+    pip = [
+        "-m",
+        "pip",
+        "install",
+        "-v",
+        "--disable-pip-version-check",
+        "--no-build-isolation",
+        "--no-deps",
+        "--force-reinstall",
+    ]
+    python(*pip, f"-Cbuild-dir={BUILD}", *defines, ROOT, env=env, what="the build failed", log=log)
+    STAMP.write_text(
+        json.dumps(stamp | {"installed": installed_package(), "tests": stamp["tests"] if with_tests else ""})
+    )
+
+
+# --- tests ---------------------------------------------------------------------------------------------------------
+
+
+def run_ctest(folder: Path, *selection: str, env: dict[str, str] | None = None) -> None:
+    log = ROOT / "build" / "logs" / f"ctest-{folder.name}.log"
+    command = ["ctest", "--test-dir", folder, "-V", "-j", JOBS, "--no-tests=error", *selection]
+    output = call(*command, env=env, what="C++ tests failed", log=log)
+    print(
+        "\n".join(line for line in output.splitlines() if "tests passed" in line or line.startswith("Total Test time"))
+    )
+    skipped = re.findall(r"^\d+: \[  SKIPPED \] (\S+) \(", output, re.MULTILINE)
+    skips.require_allowed([(name, "see the log") for name in sorted(set(skipped))], Failed)
+
+
+def unit(options: Options) -> None:
+    run_ctest(BUILD, "-LE", "fuzz")
+
+
+def fuzz_driver(folder: Path) -> Path:
+    return folder / "tests" / "fuzz" / "ttir_mutate"
+
+
+def fuzz(options: Options) -> None:
+    log = ROOT / "build" / "logs" / "fuzz.log"
+    output = call(fuzz_driver(BUILD), FUZZ_SAMPLE, FUZZ_SEED, log=log, what="the TTIR parser failed on a mutated input")
+    print(output.strip().splitlines()[-1])
+
+
+def fuzz_long(options: Options) -> None:
+    """Under the address sanitizer, one process per core, each with its own seed."""
+    folder = ROOT / "build" / "asan"
+    count = FUZZ_LONG // int(JOBS)
+    seeds = [FUZZ_SEED + 1 + index for index in range(int(JOBS))]
+    runs = [subprocess.Popen([fuzz_driver(folder), str(count), str(seed)], cwd=ROOT) for seed in seeds]
+    codes = [run.wait() for run in runs]
+    if any(codes):
+        bad = [seed for seed, code in zip(seeds, codes, strict=True) if code]
+        raise Failed(f"the TTIR parser failed on a mutated input with seed {bad[0]}")
+
+
+def pytest(options: Options) -> None:
+    python(
+        "-m",
+        "pytest",
+        "-q",
+        "-m",
+        "not install",
+        *options.pytest_args,
+        what="Python tests failed",
+        env={"OPW_DEV": "1"},
+    )
+
+
+def install(options: Options) -> None:
+    python("-m", "pytest", "-q", "-m", "install", what="the installation test failed")
+
+
+def older_triton(version: str) -> Callable[[Options], None]:
+    """The Python tests under another Triton: an environment with that wheel alone before all packages of ours."""
+
+    def run(options: Options) -> None:
+        venv = ROOT / ".venvs" / f"triton-{version}"
+        shutil.rmtree(venv, ignore_errors=True)
+        try:
+            python("-m", "venv", "--without-pip", venv)
+            pip = [
+                "-m",
+                "pip",
+                "--python",
+                venv / "bin" / "python",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+            ]
+            python(*pip, "--no-deps", f"triton=={version}", what=f"pip could not install triton {version}")
+            ours = next(Path(sys.prefix).glob("lib/python3*/site-packages"))
+            theirs = next(venv.glob("lib/python3*/site-packages"))
+            (theirs / "opwright-environment.pth").write_text(f"{ours}\n")
+            env = {"TRITON_CACHE_DIR": str(venv / "cache"), "OPW_EXPECT_TRITON": version}
+            call(venv / "bin" / "python", "-m", "pytest", "-q", "-m", "not install", "-p", "no:cacheprovider",
+                 "tests/python", env=env, what=f"Python tests failed under Triton {version}")  # fmt: skip
+        finally:
+            shutil.rmtree(venv, ignore_errors=True)
+
+    return run
+
+
+def sanitized(preset: str, *selection: str) -> Callable[[Options], None]:
+    def run(options: Options) -> None:
+        logs = ROOT / "build" / "logs"
+        call("cmake", "--preset", preset, f"-DPython_EXECUTABLE={sys.executable}", log=logs / f"{preset}-configure.log")
+        call("cmake", "--build", "--preset", preset, "-j", JOBS, log=logs / f"{preset}-build.log")
+        run_ctest(ROOT / "build" / preset, *selection, env={"UBSAN_OPTIONS": "print_stacktrace=1"})
+
+    return run
+
+
+# --- demo, benchmarks ------------------------------------------------------------------------------------------------
+
+
+def demo(options: Options) -> None:
+    python("examples/fused_attention/demo.py", what="the demo failed")
+
+
+def bench(options: Options) -> None:
+    python("benchmarks/run_all.py", what="a benchmark failed or missed its target")
+
+
+# --- the runner ------------------------------------------------------------------------------------------------------
+
+SOURCES = [Stage("format", check_format, needs_build=False), Stage("layers", check_layers, needs_build=False)]
+BUILD_STAGE = Stage("build", build, needs_build=False)
+TESTS = [Stage("unit", unit), Stage("fuzz", fuzz), Stage("pytest", pytest), Stage("install", install)]
+MORE = [
+    *(Stage(f"triton-{version}", older_triton(version)) for version in OLDER_TRITONS),
+    Stage("asan", sanitized("asan", "-LE", "fuzz"), needs_build=False),
+    Stage("fuzz-long", fuzz_long, needs_build=False),
+    Stage("tsan", sanitized("tsan", "-R", "pool|launch"), needs_build=False),
+]
+COMMANDS = {
+    "demo": [BUILD_STAGE, Stage("demo", demo)],
+    "test": [*SOURCES, BUILD_STAGE, *TESTS],
+    "test-all": [*SOURCES, BUILD_STAGE, *TESTS, *MORE],
+    "bench": [BUILD_STAGE, Stage("bench", bench)],
+    "format": [Stage("format", put_in_format, needs_build=False)],
+}
+
+
+def run_stages(stages: list[Stage], options: Options) -> list[tuple[str, str, float]]:
+    """Every stage's name, what went wrong ("" for nothing) and its seconds."""
+    results: list[tuple[str, str, float]] = []
+    for stage in stages:
+        start = time.monotonic()
+        problem = ""
+        if stage.needs_build and any(name == "build" and why for name, why, _ in results):
+            problem = "not run: the build failed"
+        else:
+            print(f"dev: {stage.name} ...", flush=True)
+            try:
+                stage.run(options)
+            except Failed as failure:
+                problem = str(failure)
+            except OSError as error:
+                problem = f"could not start: {error}"
+        seconds = time.monotonic() - start
+        results.append((stage.name, problem, seconds))
+        print(f"dev: {stage.name:<22} {seconds:6.1f} s  {problem or 'ok'}", flush=True)
+    return results
+
+
+def main(argv: list[str]) -> int:
+    at = argv.index("--") if "--" in argv else len(argv)
+    own, pytest_args = argv[:at], argv[at + 1 :]
+    parser = argparse.ArgumentParser(prog="./dev")
+    parser.add_argument("command", choices=COMMANDS)
+    parser.add_argument("stages", nargs="*", help="only these stages, in their order")
+    parser.add_argument("--list", action="store_true", help="list the stages and do nothing")
+    args = parser.parse_args(own)
+    stages = COMMANDS[args.command]
+    if args.list:
+        print("\n".join(stage.name for stage in stages))
+        return 0
+    unknown = set(args.stages) - {stage.name for stage in stages}
+    if unknown:
+        parser.error(
+            f"found stage '{sorted(unknown)[0]}', expected one of: " + ", ".join(stage.name for stage in stages)
+        )
+    if args.stages:
+        stages = [stage for stage in stages if stage.name in args.stages]
+    start = time.monotonic()
+    results = run_stages(stages, Options(args.command, pytest_args))
+    failed = [(name, why) for name, why, _ in results if why]
+    print(f"dev: {args.command}: {time.monotonic() - start:.1f} s in all")
+    for name, why in failed:
+        print(f"dev: FAILED {name}: {why}")
+    if args.command.startswith("test"):
+        print(f"stages: {len(results) - len(failed)} passed, {len(failed)} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
