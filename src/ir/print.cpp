@@ -19,7 +19,11 @@ std::string keywordText(const std::string &text) {
   return plain ? text : "keyword " + quote(text);
 }
 
-std::string nameText(const std::string &name) { return isIdentifier(name) ? name : quote(name); }
+/// A name that is no word, or that could be read as the first op of a region, stands in quotes.
+std::string nameText(const std::string &name) {
+  OpKind ignored;
+  return isIdentifier(name) && !findOp(name, ignored) ? name : quote(name);
+}
 
 std::string symbolText(const std::string &name) { return "@" + nameText(name); }
 

@@ -193,7 +193,8 @@ def test_a_killed_build_is_cleaned_up(tmp_path, core):
     workspace = tmp_path / "w"
     (workspace / "output").mkdir(parents=True)
     (workspace / "add_kernel").mkdir()
-    for left in (".request.json.abc", "output/.functional.py.abc", "add_kernel/.v0.ttir.abc"):
+    (workspace / ".build-abcdef").mkdir()
+    for left in (".build-abcdef/k0.o", ".request.json.abc", "output/.functional.py.abc", "add_kernel/.v0.ttir.abc"):
         (workspace / left).write_text("half")
     (workspace / "add_kernel/v0.ttir").write_text("half")
     plugin_gen(workspace, write_config(tmp_path / "src", ADD))

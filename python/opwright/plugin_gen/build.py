@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import re
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -216,12 +217,9 @@ def _locked(workspace: Path) -> Iterator[None]:
                 if path.exists() and path.is_dir() != (name == "output"):
                     raise InputError(f"{str(path)!r} is in the way: expected a {'folder' if name == 'output' else 'file'}",
                                      hint="move it away, or use another --workspace")  # fmt: skip
-            for old in [
-                *workspace.glob(".request.json.*"),
-                *workspace.glob("output/.functional.py.*"),
-                *workspace.glob("*/.v*.ttir.*"),
-            ]:
-                old.unlink()
+            for pattern in (".build-*", ".request.json.*", "output/.functional.py.*", "*/.v*.ttir.*"):
+                for old in workspace.glob(pattern):
+                    shutil.rmtree(old) if old.is_dir() else old.unlink()
         yield
     finally:
         os.close(handle)

@@ -304,12 +304,17 @@ void Planner::lowerReduce(OpId id) {
 
   // Values that get their buffer filled on the way, and operands of later dots that can be packed here.
   std::vector<std::pair<ValueId, Buffer>> sinks;
+  auto packsHere = fusiblePacks(id);
+  auto servedHere = [&](OpId pull) {
+    return pull == id || std::any_of(packsHere.begin(), packsHere.end(), [&](auto &pack) { return pack.second == pull; });
+  };
   for (ValueId value = 0; value < tile.values.size(); ++value) {
     const Placement::Decision &decision = placement.of(value);
-    if (decision.buffered && !decision.atDefinition && !buffers[value] && placement.pulls(value).front() == id)
+    const std::vector<OpId> &pulls = placement.pulls(value);
+    if (decision.buffered && !decision.atDefinition && !buffers[value] && pulls.front() == id &&
+        !std::all_of(pulls.begin(), pulls.end(), servedHere))
       sinks.emplace_back(value, makeBuffer(value, lane));
   }
-  auto packsHere = fusiblePacks(id);
 
   std::vector<Buffer> into;
   for (ValueId result : op.results)
@@ -333,8 +338,7 @@ void Planner::lowerReduce(OpId id) {
       for (ValueId operand : op.operands)
         elements.push_back(nest.eval(operand, where));
       for (auto &[value, dot] : packsHere) {
-        Buffer buffer{.pointer = allocate(Elem::F32, tile.type(value).size()), .elem = Elem::F32};
-        buffer.strides = makeBuffer(value, lane).strides;
+        Buffer buffer = makeBuffer(value, lane, Elem::F32);
         ValueId element = nest.eval(value, where);
         if (plan.type(element).elem != Elem::F32)
           element = nest.emit(OpKind::ExtF, {element}, Type::scalar(Elem::F32));

@@ -486,9 +486,11 @@ ValueId Planner::allocate(Elem elem, int64_t elements) {
   return plan.op(op).results[0];
 }
 
-Buffer Planner::makeBuffer(ValueId value, int laneDim) {
+Buffer Planner::makeBuffer(ValueId value, int laneDim) { return makeBuffer(value, laneDim, tile.type(value).elem); }
+
+Buffer Planner::makeBuffer(ValueId value, int laneDim, Elem elem) {
   const Type &type = tile.type(value);
-  Buffer buffer{.pointer = allocate(type.elem, type.size()), .elem = type.elem};
+  Buffer buffer{.pointer = allocate(elem, type.size()), .elem = elem};
   buffer.strides.assign(type.rank, 0);
   int64_t stride = 1;
   auto place = [&](unsigned d) {

@@ -100,7 +100,9 @@ public:
   ir::ValueId advanced(ir::ValueId base);
 
   // nest.cpp: buffers
+  /// A fresh buffer of the tile's shape with that dimension innermost (-1: the last one).
   Buffer makeBuffer(ir::ValueId tileValue, int laneDim);
+  Buffer makeBuffer(ir::ValueId tileValue, int laneDim, ir::Elem elem);
   ir::ValueId allocate(ir::Elem elem, int64_t elements);
   int naturalLane(ir::ValueId tileValue);
   void materialize(ir::ValueId tileValue, const Buffer &into);
