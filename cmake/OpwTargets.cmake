@@ -11,6 +11,8 @@ add_library(opw_options INTERFACE)
 target_compile_features(opw_options INTERFACE cxx_std_20 c_std_11)
 target_compile_options(opw_options INTERFACE -Wall -Wextra -ffunction-sections -fdata-sections $<$<BOOL:${OPW_WERROR}>:-Werror>)
 target_link_options(opw_options INTERFACE -Wl,--gc-sections)
+# Two warnings of GCC's optimiser that its own std::string and std::optional set off (GCC bug 105651 and its kin).
+target_compile_options(opw_options INTERFACE "$<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-restrict;-Wno-maybe-uninitialized>")
 
 # A translation unit says where it is in relative terms: the same sources give the same bytes in every folder.
 target_compile_options(opw_options INTERFACE "-ffile-prefix-map=${PROJECT_SOURCE_DIR}/=" "-ffile-prefix-map=${PROJECT_BINARY_DIR}/=")

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Builds libadd.so and main. Usage: build.sh INCLUDE_DIR RUNTIME_ARCHIVE OUT_DIR
+# Builds libadd.so and main. Usage: build.sh INCLUDE_DIR LIBOPWRIGHT_RUNTIME_A OUT_DIR
 set -e
+include=$(realpath "$1") archive=$(realpath "$2") out=$(realpath "$3")
 cd "$(dirname "$0")"
-include=$1 archive=$2 out=$3
 flags="-std=c11 -O2 -Wall -Wextra -Werror -I$include"
 printf '{ global: opw_library; local: *; };\n' > "$out/exports.map"
 ${CC:-cc} $flags -fPIC -fvisibility=hidden -c add_plugin.c -o "$out/add_plugin.o"

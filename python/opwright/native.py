@@ -7,6 +7,7 @@ It follows opwright/plugin.h; the structures below are the part of that header t
 from __future__ import annotations
 
 import ctypes
+import functools
 import operator
 import os
 import sys
@@ -207,11 +208,16 @@ def _is_torch(x: Any) -> bool:
     return torch is not None and isinstance(x, torch.Tensor)
 
 
+@functools.cache
+def _dtype_name(dtype: Any) -> str:
+    return str(dtype.name)  # NumPy computes it anew each time
+
+
 def _view(op: str, spec: Input, x: Any) -> tuple[_Tensor, Any]:
     """A view of an array or tensor, and what must live as long as the view."""
     what = f"{op}: input {spec.name!r}"
     if isinstance(x, np.ndarray):
-        dtype, shape = x.dtype.name, x.shape
+        dtype, shape = _dtype_name(x.dtype), x.shape
         if not x.dtype.isnative or dtype not in _ELEMENTS:
             raise TypeError(
                 f"{what} has the element type {x.dtype.str}, expected {spec.dtype or 'a native number type'}"

@@ -88,7 +88,7 @@ opw_status_t dispatch(Launch &launch, const opw_host_t *host) {
   if (hostHas(host, offsetof(opw_host_t, threads) + sizeof host->threads) && host->threads)
     threads = host->threads(host->ctx);
   if (threads < 1)
-    threads = hostLoop ? 1 : poolThreads();
+    threads = poolThreads(); // of the host's threads we know nothing: as many as there are CPUs, at a guess
   if (launch.kernel->ordered) {
     // One index per worker; each takes tickets until none is left.
     count = threads < count ? threads : count;

@@ -33,7 +33,9 @@ struct Attribute {
   std::vector<std::pair<std::string, Attribute>> items{};
 
   static Attribute unit() { return {}; }
-  static Attribute boolean(bool value) { return {.kind = Kind::Bool, .type = Type::scalar(Elem::I1), .integer = value}; }
+  static Attribute boolean(bool value) {
+    return {.kind = Kind::Bool, .type = Type::scalar(Elem::I1), .integer = value};
+  }
   static Attribute integerOf(int64_t value, Elem elem = Elem::I64) {
     return {.kind = Kind::Int, .type = Type::scalar(elem), .integer = value};
   }

@@ -15,7 +15,8 @@ public:
   void setLocation(LocId id) { location = id; }
 
   /// Appends an op and returns its id; `results` are its result types.
-  OpId create(OpKind kind, std::vector<ValueId> operands, const std::vector<Type> &results, Attributes attributes = {}) {
+  OpId create(OpKind kind, std::vector<ValueId> operands, const std::vector<Type> &results,
+              Attributes attributes = {}) {
     OpId id = fn->addOp(kind, std::move(operands), results, location);
     fn->op(id).attributes = std::move(attributes);
     fn->append(current, id);

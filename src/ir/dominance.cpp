@@ -1,5 +1,5 @@
-// The iterative algorithm of Cooper, Harvey and Kennedy: in reverse post-order a block's dominator is the nearest common
-// ancestor of its predecessors' dominators. One round is enough for the acyclic graphs that Triton makes.
+// The iterative algorithm of Cooper, Harvey and Kennedy: in reverse post-order a block's dominator is the nearest
+// common ancestor of its predecessors' dominators. One round is enough for the acyclic graphs that Triton makes.
 #include "ir/dominance.h"
 
 #include "ir/walk.h"
@@ -113,7 +113,8 @@ void Dominance::addRegion(const Function &function, const Region &region) {
 bool Dominance::dominates(BlockId above, BlockId below) const {
   if (nodes[below].enter == 0)
     return true;
-  return nodes[above].enter != 0 && nodes[above].enter <= nodes[below].enter && nodes[above].leave >= nodes[below].leave;
+  return nodes[above].enter != 0 && nodes[above].enter <= nodes[below].enter &&
+         nodes[above].leave >= nodes[below].leave;
 }
 
 } // namespace opw::ir

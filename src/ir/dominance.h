@@ -9,8 +9,8 @@ class Dominance {
 public:
   explicit Dominance(const Function &function);
 
-  /// True when every path from the region's entry to `below` passes `above`; both are blocks of one region. A block that cannot
-  /// be reached is dominated by every block.
+  /// True when every path from the region's entry to `below` passes `above`; both are blocks of one region. A block
+  /// that cannot be reached is dominated by every block.
   bool dominates(BlockId above, BlockId below) const;
 
 private:

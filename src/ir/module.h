@@ -1,8 +1,8 @@
-// The IR: modules of functions in SSA form. One core serves two op sets (ops.def): tile ops, whose values are whole tiles
-// (what TTIR says), and plan ops, whose values are single elements inside explicit loops (what will be emitted).
+// The IR: modules of functions in SSA form. One core serves two op sets (ops.def): tile ops, whose values are whole
+// tiles (what TTIR says), and plan ops, whose values are single elements inside explicit loops (what will be emitted).
 //
-// Everything of a function lives in vectors indexed by dense ids, so an analysis is a vector beside them. Ids stay valid
-// until the function dies; an erased op keeps its id and is merely absent from its block.
+// Everything of a function lives in vectors indexed by dense ids, so an analysis is a vector beside them. Ids stay
+// valid until the function dies; an erased op keeps its id and is merely absent from its block.
 #pragma once
 
 #include "ir/attribute.h"
@@ -105,7 +105,8 @@ struct Module {
   const Function *entry() const;
 };
 
-/// Where the user wrote what an op came from: the innermost position of a chain of calls that is known; an empty range where none is.
+/// Where the user wrote what an op came from: the innermost position of a chain of calls that is known; an empty range
+/// where none is.
 SourceRange sourceOf(const Module &module, LocId id);
 
 enum class PrintLocations : bool { No, Yes };

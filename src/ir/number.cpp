@@ -24,14 +24,22 @@ struct Format {
 
 Format formatOf(Elem elem) {
   switch (elem) {
-  case Elem::F8E4M3FN: return {4, 3, 7, Format::Special::Fn};
-  case Elem::F8E5M2: return {5, 2, 15, Format::Special::Ieee};
-  case Elem::F8E4M3FNUZ: return {4, 3, 8, Format::Special::Fnuz};
-  case Elem::F8E5M2FNUZ: return {5, 2, 16, Format::Special::Fnuz};
-  case Elem::F16: return {5, 10, 15, Format::Special::Ieee};
-  case Elem::BF16: return {8, 7, 127, Format::Special::Ieee};
-  case Elem::F32: return {8, 23, 127, Format::Special::Ieee};
-  default: return {11, 52, 1023, Format::Special::Ieee};
+  case Elem::F8E4M3FN:
+    return {4, 3, 7, Format::Special::Fn};
+  case Elem::F8E5M2:
+    return {5, 2, 15, Format::Special::Ieee};
+  case Elem::F8E4M3FNUZ:
+    return {4, 3, 8, Format::Special::Fnuz};
+  case Elem::F8E5M2FNUZ:
+    return {5, 2, 16, Format::Special::Fnuz};
+  case Elem::F16:
+    return {5, 10, 15, Format::Special::Ieee};
+  case Elem::BF16:
+    return {8, 7, 127, Format::Special::Ieee};
+  case Elem::F32:
+    return {8, 23, 127, Format::Special::Ieee};
+  default:
+    return {11, 52, 1023, Format::Special::Ieee};
   }
 }
 
@@ -40,9 +48,12 @@ uint64_t signBit(const Format &format) { return uint64_t{1} << (format.exponentB
 uint64_t nanBits(const Format &format, bool negative) {
   uint64_t sign = negative ? signBit(format) : 0;
   switch (format.special) {
-  case Format::Special::Fnuz: return signBit(format);
-  case Format::Special::Fn: return sign | (signBit(format) - 1);
-  default: break;
+  case Format::Special::Fnuz:
+    return signBit(format);
+  case Format::Special::Fn:
+    return sign | (signBit(format) - 1);
+  default:
+    break;
   }
   uint64_t exponent = ((uint64_t{1} << format.exponentBits) - 1) << format.mantissaBits;
   return sign | exponent | (uint64_t{1} << (format.mantissaBits - 1));
@@ -51,9 +62,12 @@ uint64_t nanBits(const Format &format, bool negative) {
 /// The bits of the largest finite magnitude.
 uint64_t largestFinite(const Format &format) {
   switch (format.special) {
-  case Format::Special::Ieee: return (((uint64_t{1} << format.exponentBits) - 1) << format.mantissaBits) - 1;
-  case Format::Special::Fn: return signBit(format) - 2;
-  default: return signBit(format) - 1;
+  case Format::Special::Ieee:
+    return (((uint64_t{1} << format.exponentBits) - 1) << format.mantissaBits) - 1;
+  case Format::Special::Fn:
+    return signBit(format) - 2;
+  default:
+    return signBit(format) - 1;
   }
 }
 
@@ -74,7 +88,8 @@ uint64_t roundTo(const Format &format, double value, Remainder remainder) {
   if (magnitude == 0)
     return format.special == Format::Special::Fnuz ? 0 : sign;
   int exponent = std::max(std::ilogb(magnitude), 1 - format.bias);
-  // Scaled so that one unit is the last place of the result: exact, because doubles have room to spare or the format is f64.
+  // Scaled so that one unit is the last place of the result: exact, because doubles have room to spare or the format is
+  // f64.
   double scaled = std::ldexp(magnitude, static_cast<int>(format.mantissaBits) - exponent);
   double whole = std::floor(scaled);
   double fraction = scaled - whole;

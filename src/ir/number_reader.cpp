@@ -33,13 +33,15 @@ Attribute integerAttribute(const TokenReader &reader, const Number &number, Elem
   uint64_t limit = number.negative ? uint64_t{1} << (width - 1) : largest;
   if (magnitude > limit)
     failRange(reader, number, elem);
-  return Attribute::integerOf(wrapInteger(static_cast<int64_t>(number.negative ? 0 - magnitude : magnitude), elem), elem);
+  return Attribute::integerOf(wrapInteger(static_cast<int64_t>(number.negative ? 0 - magnitude : magnitude), elem),
+                              elem);
 }
 
 } // namespace
 
 bool atNumber(const TokenReader &reader) {
-  return reader.at('-') || reader.at(Token::Kind::Integer) || reader.at(Token::Kind::Hex) || reader.at(Token::Kind::Float);
+  return reader.at('-') || reader.at(Token::Kind::Integer) || reader.at(Token::Kind::Hex) ||
+         reader.at(Token::Kind::Float);
 }
 
 Number readNumber(TokenReader &reader) {

@@ -17,8 +17,8 @@ bool atNumber(const TokenReader &reader);
 
 Number readNumber(TokenReader &reader);
 
-/// The number as an Int or Float attribute of that element type, correctly rounded; hexadecimal digits are the bits of a float.
-/// An integer must fit the type, signed or unsigned.
+/// The number as an Int or Float attribute of that element type, correctly rounded; hexadecimal digits are the bits of
+/// a float. An integer must fit the type, signed or unsigned.
 Attribute numberAttribute(const TokenReader &reader, const Number &number, Elem elem);
 
 } // namespace opw::ir

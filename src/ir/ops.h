@@ -19,12 +19,12 @@ enum Trait : uint32_t {
   kElementwise = 1u << 1, ///< element i of the result depends on element i of each operand
   kCommutative = 1u << 2,
   kTerminator = 1u << 3,
-  kReads = 1u << 4,  ///< reads memory
-  kWrites = 1u << 5, ///< writes memory
-  kOrdered = 1u << 6, ///< atomic, barrier, print, assert: keeps its place among effects
-  kShape = 1u << 7,  ///< moves elements without computing: splat, broadcast, trans, ...
-  kRegions = 1u << 8, ///< has regions
-  kPlan = 1u << 9,   ///< belongs to plan IR only
+  kReads = 1u << 4,     ///< reads memory
+  kWrites = 1u << 5,    ///< writes memory
+  kOrdered = 1u << 6,   ///< atomic, barrier, print, assert: keeps its place among effects
+  kShape = 1u << 7,     ///< moves elements without computing: splat, broadcast, trans, ...
+  kRegions = 1u << 8,   ///< has regions
+  kPlan = 1u << 9,      ///< belongs to plan IR only
   kSameType = 1u << 10, ///< all operands and the result have one type
 };
 

@@ -27,7 +27,8 @@ public:
   }
 
 private:
-  // --- functions ------------------------------------------------------------------------------------------------------
+  // --- functions
+  // ------------------------------------------------------------------------------------------------------
 
   void readFunction() {
     Token where = reader.current();
@@ -77,7 +78,8 @@ private:
     return types;
   }
 
-  // --- ops ------------------------------------------------------------------------------------------------------------
+  // --- ops
+  // ------------------------------------------------------------------------------------------------------------
 
   void readOp(BlockId block) override {
     std::vector<ResultName> names = readResultNames();
@@ -114,7 +116,8 @@ private:
   }
 
   void readOperands(OpKind kind, std::vector<ValueId> &operands, std::vector<Successor> &successors) {
-    // What follows an op without operands is the next op, and behind any but a branch a block is the next one of the region.
+    // What follows an op without operands is the next op, and behind any but a branch a block is the next one of the
+    // region.
     bool branches = kind == OpKind::Br || kind == OpKind::CondBr;
     auto atBlock = [&] { return branches && reader.at(Token::Kind::Block); };
     bool atUse = reader.at(Token::Kind::Value) && takesOperands(kind);
@@ -155,7 +158,8 @@ private:
     fn->op(id).regions = std::move(regions);
   }
 
-  // --- attributes -----------------------------------------------------------------------------------------------------
+  // --- attributes
+  // -----------------------------------------------------------------------------------------------------
 
   std::string readSymbol() {
     std::string_view text = reader.take(Token::Kind::Symbol, "a symbol");
@@ -201,15 +205,19 @@ private:
     if (atType(reader))
       return Attribute::typeOf(readType(reader));
     switch (reader.current().kind) {
-    case Token::Kind::String: return Attribute::string(reader.takeString("a string"));
-    case Token::Kind::Symbol: return Attribute::symbol(readSymbol());
-    case Token::Kind::Word: return readWord();
+    case Token::Kind::String:
+      return Attribute::string(reader.takeString("a string"));
+    case Token::Kind::Symbol:
+      return Attribute::symbol(readSymbol());
+    case Token::Kind::Word:
+      return readWord();
     case Token::Kind::Hash: {
       std::string name(reader.take(Token::Kind::Hash, "a name"));
       reader.expect('<', "after the name of an attribute");
       return readList(std::move(name), '>');
     }
-    default: break;
+    default:
+      break;
     }
     if (reader.accept('['))
       return readList({}, ']');
@@ -230,7 +238,8 @@ private:
     return Attribute::keyword(std::string(reader.take(Token::Kind::Word, "a word")));
   }
 
-  /// Behind the opening bracket. In braces an item has a name first; in other brackets a word followed by '=' is a name.
+  /// Behind the opening bracket. In braces an item has a name first; in other brackets a word followed by '=' is a
+  /// name.
   Attribute readList(std::string name, char close) {
     Attribute list;
     list.kind = Attribute::Kind::List;
@@ -256,7 +265,8 @@ private:
     return Attribute::ints(std::move(values));
   }
 
-  // --- locations ------------------------------------------------------------------------------------------------------
+  // --- locations
+  // ------------------------------------------------------------------------------------------------------
 
   /// loc(3) where it stands, else the place of the op in this text.
   LocId readLocation(const Token &where) {

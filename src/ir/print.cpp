@@ -36,12 +36,14 @@ std::string namedText(const std::string &name, const Attribute &value) {
 /// [a, b] without names, {a = 1, b} with them, #text<..> for everything else.
 std::string listText(const Attribute &list) {
   bool named = !list.items.empty();
-  bool unnamed = !list.items.empty();
+  bool unnamed = true;
+  bool numbers = true; // such a list in square brackets reads back as Ints
   for (const auto &[name, value] : list.items) {
     named = named && !name.empty();
-    unnamed = unnamed && name.empty() && value.kind != Attribute::Kind::Int;
+    unnamed = unnamed && name.empty();
+    numbers = numbers && value.kind == Attribute::Kind::Int && value.type == Type::scalar(Elem::I64);
   }
-  bool general = !list.text.empty() || !(named || unnamed);
+  bool general = !list.text.empty() || numbers || !(named || unnamed);
   std::string out = general ? "#" + list.text + "<" : named ? "{" : "[";
   std::string_view comma = "";
   for (const auto &[name, value] : list.items) {
@@ -57,24 +59,32 @@ std::string listText(const Attribute &list) {
 
 std::string attributeText(const Attribute &attribute) {
   switch (attribute.kind) {
-  case Attribute::Kind::Unit: return "unit";
-  case Attribute::Kind::Bool: return attribute.integer != 0 ? "true" : "false";
+  case Attribute::Kind::Unit:
+    return "unit";
+  case Attribute::Kind::Bool:
+    return attribute.integer != 0 ? "true" : "false";
   case Attribute::Kind::Int: {
     std::string out = std::to_string(attribute.integer);
     return attribute.type == Type::scalar(Elem::I64) ? out : out + " : " + attribute.type.str();
   }
-  case Attribute::Kind::Float: return floatText(attribute.bits, attribute.type.elem) + " : " + attribute.type.str();
-  case Attribute::Kind::String: return quote(attribute.text);
-  case Attribute::Kind::Keyword: return keywordText(attribute.text);
-  case Attribute::Kind::Symbol: return symbolText(attribute.text);
-  case Attribute::Kind::Type: return attribute.type.str();
+  case Attribute::Kind::Float:
+    return floatText(attribute.bits, attribute.type.elem) + " : " + attribute.type.str();
+  case Attribute::Kind::String:
+    return quote(attribute.text);
+  case Attribute::Kind::Keyword:
+    return keywordText(attribute.text);
+  case Attribute::Kind::Symbol:
+    return symbolText(attribute.text);
+  case Attribute::Kind::Type:
+    return attribute.type.str();
   case Attribute::Kind::Ints: {
     std::string out = "[";
     for (size_t i = 0; i < attribute.integers.size(); ++i)
       out += (i == 0 ? "" : ", ") + std::to_string(attribute.integers[i]);
     return out + "]";
   }
-  case Attribute::Kind::List: return listText(attribute);
+  case Attribute::Kind::List:
+    return listText(attribute);
   }
   return "unit";
 }

@@ -1,4 +1,5 @@
-// What both parsers share: names of values and blocks, results, regions. How one op is written differs and is a virtual function.
+// What both parsers share: names of values and blocks, results, regions. How one op is written differs and is a virtual
+// function.
 #pragma once
 
 #include "ir/module.h"
@@ -42,8 +43,8 @@ protected:
   /// ^name of the region being read, whether or not the block came already.
   BlockId readBlockUse();
 
-  /// Reads a region, braces included. `entry` is its first block when that exists before the text (kNone: the text makes it);
-  /// names stay visible to the caller until it calls leaveScope.
+  /// Reads a region, braces included. `entry` is its first block when that exists before the text (kNone: the text
+  /// makes it); names stay visible to the caller until it calls leaveScope.
   Region readRegion(OpId owner, BlockId entry = kNone);
 
   size_t enterScope() const { return defined.size(); }

@@ -56,9 +56,7 @@ unsigned Type::log2size() const {
 
 Type Type::element() const { return Type{.elem = elem, .pointerDepth = pointerDepth}; }
 
-Type Type::withElem(Elem other) const {
-  return Type{.elem = other, .rank = rank, .log2dim = log2dim};
-}
+Type Type::withElem(Elem other) const { return Type{.elem = other, .rank = rank, .log2dim = log2dim}; }
 
 std::string Type::str() const {
   std::string dims;

@@ -10,9 +10,20 @@ namespace opw::ir {
 
 /// Element types. The order is fixed: tables are indexed by it.
 enum class Elem : uint8_t {
-  I1, I4, I8, I16, I32, I64,
-  F8E4M3FN, F8E5M2, F8E4M3FNUZ, F8E5M2FNUZ,
-  F16, BF16, F32, F64,
+  I1,
+  I4,
+  I8,
+  I16,
+  I32,
+  I64,
+  F8E4M3FN,
+  F8E5M2,
+  F8E4M3FNUZ,
+  F8E5M2FNUZ,
+  F16,
+  BF16,
+  F32,
+  F64,
 };
 inline constexpr unsigned kElemCount = 14;
 

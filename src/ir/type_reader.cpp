@@ -21,8 +21,9 @@ Type readElement(TokenReader &reader) {
   }
   Elem elem;
   if (!reader.at(Token::Kind::Word) || !parseElem(reader.current().text, elem))
-    reader.failExpected("an element type", "supported are i1, i4, i8, i16, i32, i64, f16, bf16, f32, f64, the four f8 types "
-                                           "f8E4M3FN, f8E5M2, f8E4M3FNUZ, f8E5M2FNUZ, and !tt.ptr of these");
+    reader.failExpected("an element type",
+                        "supported are i1, i4, i8, i16, i32, i64, f16, bf16, f32, f64, the four f8 types "
+                        "f8E4M3FN, f8E5M2, f8E4M3FNUZ, f8E5M2FNUZ, and !tt.ptr of these");
   reader.advance();
   return Type::scalar(elem);
 }
@@ -77,7 +78,8 @@ Type readTensorBody(TokenReader &reader) {
 /// The element type of a descriptor may carry a sign: si32, ui8.
 Type readDescriptorElement(TokenReader &reader) {
   std::string_view text = reader.current().text;
-  bool hasSign = reader.at(Token::Kind::Word) && text.size() > 2 && (text[0] == 's' || text[0] == 'u') && text[1] == 'i';
+  bool hasSign =
+      reader.at(Token::Kind::Word) && text.size() > 2 && (text[0] == 's' || text[0] == 'u') && text[1] == 'i';
   Elem elem;
   if (hasSign && parseElem(text.substr(1), elem)) {
     Type type = Type::scalar(elem);
@@ -96,7 +98,8 @@ Type readPointerBody(TokenReader &reader) {
   TokenReader::Nested nested(reader);
   Type pointee = readType(reader);
   if (pointee.kind != TypeKind::Value || (pointee.isTile() && pointee.isPointer()))
-    reader.fail(where, "found a pointer to " + pointee.str() + ", expected a pointer to a scalar, a pointer or a tile of numbers");
+    reader.fail(where, "found a pointer to " + pointee.str() +
+                           ", expected a pointer to a scalar, a pointer or a tile of numbers");
   if (pointee.pointerDepth >= 2)
     reader.fail(where, "a pointer of more than two levels");
   if (pointee.isTile())
@@ -148,7 +151,8 @@ Type readType(TokenReader &reader) {
     return dialectType == "tt.ptr" ? readPointerBody(reader) : readDescriptorBody(reader);
   }
   if (!atType(reader))
-    reader.failExpected("a type", reader.atWord("index") ? "index values are not supported, Triton makes i32 and i64" : "");
+    reader.failExpected("a type",
+                        reader.atWord("index") ? "index values are not supported, Triton makes i32 and i64" : "");
   return readElement(reader);
 }
 

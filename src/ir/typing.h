@@ -1,5 +1,6 @@
-// What each op demands of its operands, results, attributes and regions: one rule per op, in one table. The TTIR parser asks
-// as soon as an op is read, so that the message has its place in the text; the verifier asks again after every pass.
+// What each op demands of its operands, results, attributes and regions: one rule per op, in one table. The TTIR parser
+// asks as soon as an op is read, so that the message has its place in the text; the verifier asks again after every
+// pass.
 #pragma once
 
 #include "ir/module.h"

@@ -63,18 +63,19 @@ void convert(const OpView &view) {
   const Type &to = view.out();
   view.sameShape(from, to);
   OpKind kind = view.op.kind;
-  bool fromInteger = kind == OpKind::ExtSI || kind == OpKind::ExtUI || kind == OpKind::TruncI || kind == OpKind::SIToFP ||
-                     kind == OpKind::UIToFP || kind == OpKind::IndexCast;
+  bool fromInteger = kind == OpKind::ExtSI || kind == OpKind::ExtUI || kind == OpKind::TruncI ||
+                     kind == OpKind::SIToFP || kind == OpKind::UIToFP || kind == OpKind::IndexCast;
   bool toInteger = kind == OpKind::ExtSI || kind == OpKind::ExtUI || kind == OpKind::TruncI || kind == OpKind::FPToSI ||
                    kind == OpKind::FPToUI || kind == OpKind::IndexCast;
   fromInteger ? requireIntegers(from) : requireFloats(from);
   toInteger ? requireIntegers(to) : requireFloats(to);
   bool widens = kind == OpKind::ExtSI || kind == OpKind::ExtUI || kind == OpKind::ExtF;
   bool narrows = kind == OpKind::TruncI || kind == OpKind::TruncF;
-  bool wrongWay = (widens && from.elementBits() >= to.elementBits()) || (narrows && from.elementBits() <= to.elementBits());
+  bool wrongWay =
+      (widens && from.elementBits() >= to.elementBits()) || (narrows && from.elementBits() <= to.elementBits());
   if (wrongWay)
-    OpView::fail("cannot convert " + from.str() + " to " + to.str() + ", expected a " + (widens ? "wider" : "narrower") +
-                 " result");
+    OpView::fail("cannot convert " + from.str() + " to " + to.str() + ", expected a " +
+                 (widens ? "wider" : "narrower") + " result");
 }
 
 void bitcast(const OpView &view) {
@@ -144,7 +145,8 @@ void opaque(const OpView &view) {
     check(view.out(i));
   if (view.op.kind == OpKind::ExternElementwise) {
     const Attribute *symbol = view.op.attributes.find("symbol");
-    OpView::require(symbol != nullptr && symbol->kind == Attribute::Kind::String, "expected a string attribute 'symbol'");
+    OpView::require(symbol != nullptr && symbol->kind == Attribute::Kind::String,
+                    "expected a string attribute 'symbol'");
   }
 }
 
@@ -152,7 +154,9 @@ void opaque(const OpView &view) {
 
 bool ruleOfArith(OpKind kind, Rule &rule) {
   switch (kind) {
-  case OpKind::Constant: rule = {0, 0, 1, 0, constant}; return true;
+  case OpKind::Constant:
+    rule = {0, 0, 1, 0, constant};
+    return true;
   case OpKind::AddI:
   case OpKind::SubI:
   case OpKind::MulI:
@@ -172,8 +176,12 @@ bool ruleOfArith(OpKind kind, Rule &rule) {
   case OpKind::MinUI:
   case OpKind::MaxSI:
   case OpKind::MaxUI:
-  case OpKind::MulhiUI: rule = {2, 2, 1, 0, sameIntegers}; return true;
-  case OpKind::AbsI: rule = {1, 1, 1, 0, sameIntegers}; return true;
+  case OpKind::MulhiUI:
+    rule = {2, 2, 1, 0, sameIntegers};
+    return true;
+  case OpKind::AbsI:
+    rule = {1, 1, 1, 0, sameIntegers};
+    return true;
   case OpKind::AddF:
   case OpKind::SubF:
   case OpKind::MulF:
@@ -184,7 +192,9 @@ bool ruleOfArith(OpKind kind, Rule &rule) {
   case OpKind::MinimumF:
   case OpKind::MaximumF:
   case OpKind::PreciseDivF:
-  case OpKind::ApproxDivF: rule = {2, 2, 1, 0, sameFloats}; return true;
+  case OpKind::ApproxDivF:
+    rule = {2, 2, 1, 0, sameFloats};
+    return true;
   case OpKind::NegF:
   case OpKind::Floor:
   case OpKind::Ceil:
@@ -199,10 +209,16 @@ bool ruleOfArith(OpKind kind, Rule &rule) {
   case OpKind::Sqrt:
   case OpKind::Rsqrt:
   case OpKind::AbsF:
-  case OpKind::PreciseSqrt: rule = {1, 1, 1, 0, sameFloats}; return true;
-  case OpKind::Fma: rule = {3, 3, 1, 0, sameFloats}; return true;
+  case OpKind::PreciseSqrt:
+    rule = {1, 1, 1, 0, sameFloats};
+    return true;
+  case OpKind::Fma:
+    rule = {3, 3, 1, 0, sameFloats};
+    return true;
   case OpKind::CmpI:
-  case OpKind::CmpF: rule = {2, 2, 1, 0, compare}; return true;
+  case OpKind::CmpF:
+    rule = {2, 2, 1, 0, compare};
+    return true;
   case OpKind::ExtSI:
   case OpKind::ExtUI:
   case OpKind::TruncI:
@@ -212,18 +228,37 @@ bool ruleOfArith(OpKind kind, Rule &rule) {
   case OpKind::SIToFP:
   case OpKind::UIToFP:
   case OpKind::FPToSI:
-  case OpKind::FPToUI: rule = {1, 1, 1, 0, convert}; return true;
+  case OpKind::FPToUI:
+    rule = {1, 1, 1, 0, convert};
+    return true;
   case OpKind::ArithBitcast:
-  case OpKind::Bitcast: rule = {1, 1, 1, 0, bitcast}; return true;
-  case OpKind::Select: rule = {3, 3, 1, 0, select}; return true;
+  case OpKind::Bitcast:
+    rule = {1, 1, 1, 0, bitcast};
+    return true;
+  case OpKind::Select:
+    rule = {3, 3, 1, 0, select};
+    return true;
   case OpKind::PtrToInt:
-  case OpKind::IntToPtr: rule = {1, 1, 1, 0, pointerInteger}; return true;
-  case OpKind::FpToFp: rule = {1, 1, 1, 0, floatToFloat}; return true;
-  case OpKind::ClampF: rule = {3, 3, 1, 0, clamp}; return true;
-  case OpKind::AddPtr: rule = {2, 2, 1, 0, addPointer}; return true;
-  case OpKind::ExternElementwise: rule = {0, kAny, 1, 0, opaque}; return true;
-  case OpKind::ElementwiseInlineAsm: rule = {0, kAny, kAny, 0, opaque}; return true;
-  default: return false;
+  case OpKind::IntToPtr:
+    rule = {1, 1, 1, 0, pointerInteger};
+    return true;
+  case OpKind::FpToFp:
+    rule = {1, 1, 1, 0, floatToFloat};
+    return true;
+  case OpKind::ClampF:
+    rule = {3, 3, 1, 0, clamp};
+    return true;
+  case OpKind::AddPtr:
+    rule = {2, 2, 1, 0, addPointer};
+    return true;
+  case OpKind::ExternElementwise:
+    rule = {0, kAny, 1, 0, opaque};
+    return true;
+  case OpKind::ElementwiseInlineAsm:
+    rule = {0, kAny, kAny, 0, opaque};
+    return true;
+  default:
+    return false;
   }
 }
 

@@ -1,4 +1,5 @@
-// Rules of control flow, calls and debugging ops. What a branch passes to a block is the verifier's: it knows the blocks.
+// Rules of control flow, calls and debugging ops. What a branch passes to a block is the verifier's: it knows the
+// blocks.
 #include "ir/typing_rules.h"
 
 namespace opw::ir {
@@ -84,31 +85,59 @@ void assertion(const OpView &view) {
   OpView::require(view.in(0).kind == TypeKind::Value, "expected i1 or a tile of i1");
   view.operandIs(0, maskOf(view.in(0)));
   const Attribute *message = view.op.attributes.find("message");
-  OpView::require(message != nullptr && message->kind == Attribute::Kind::String, "expected a string attribute 'message'");
+  OpView::require(message != nullptr && message->kind == Attribute::Kind::String,
+                  "expected a string attribute 'message'");
 }
 
 } // namespace
 
 bool ruleOfControl(OpKind kind, Rule &rule) {
   switch (kind) {
-  case OpKind::For: rule = {3, kAny, kAny, 1, forLoop}; return true;
-  case OpKind::If: rule = {1, 1, kAny, 2, ifElse}; return true;
-  case OpKind::While: rule = {0, kAny, kAny, 2, whileLoop}; return true;
-  case OpKind::Condition: rule = {1, kAny, 0, 0, condition}; return true;
+  case OpKind::For:
+    rule = {3, kAny, kAny, 1, forLoop};
+    return true;
+  case OpKind::If:
+    rule = {1, 1, kAny, 2, ifElse};
+    return true;
+  case OpKind::While:
+    rule = {0, kAny, kAny, 2, whileLoop};
+    return true;
+  case OpKind::Condition:
+    rule = {1, kAny, 0, 0, condition};
+    return true;
   case OpKind::Yield:
-  case OpKind::Return: rule = {0, kAny, 0, 0, nullptr}; return true;
-  case OpKind::Br: rule = {0, 0, 0, 0, branch}; return true;
-  case OpKind::CondBr: rule = {1, 1, 0, 0, branch}; return true;
-  case OpKind::Call: rule = {0, kAny, kAny, 0, call}; return true;
-  case OpKind::Print: rule = {0, kAny, 0, 0, print}; return true;
-  case OpKind::Assert: rule = {1, 1, 0, 0, assertion}; return true;
-  case OpKind::Assume: rule = {1, 1, 0, 0, condition}; return true;
-  case OpKind::Poison: rule = {0, 0, 1, 0, nullptr}; return true;
+  case OpKind::Return:
+    rule = {0, kAny, 0, 0, nullptr};
+    return true;
+  case OpKind::Br:
+    rule = {0, 0, 0, 0, branch};
+    return true;
+  case OpKind::CondBr:
+    rule = {1, 1, 0, 0, branch};
+    return true;
+  case OpKind::Call:
+    rule = {0, kAny, kAny, 0, call};
+    return true;
+  case OpKind::Print:
+    rule = {0, kAny, 0, 0, print};
+    return true;
+  case OpKind::Assert:
+    rule = {1, 1, 0, 0, assertion};
+    return true;
+  case OpKind::Assume:
+    rule = {1, 1, 0, 0, condition};
+    return true;
+  case OpKind::Poison:
+    rule = {0, 0, 1, 0, nullptr};
+    return true;
   case OpKind::Barrier:
   case OpKind::GpuBarrier:
   case OpKind::GridDependencyWait:
-  case OpKind::GridDependencyLaunchDependents: rule = {0, 0, 0, 0, nullptr}; return true;
-  default: return false;
+  case OpKind::GridDependencyLaunchDependents:
+    rule = {0, 0, 0, 0, nullptr};
+    return true;
+  default:
+    return false;
   }
 }
 

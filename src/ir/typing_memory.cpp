@@ -156,7 +156,8 @@ void descriptorStore(const OpView &view) {
 void gatherScatter(const OpView &view, const Type &tile) {
   const Type &block = descriptor(view);
   const Type &rows = view.in(1);
-  bool rowNumbers = rows.isTile() && rows.rank == 1 && (rows.element() == kI32 || rows.element() == Type::scalar(Elem::I16));
+  bool rowNumbers =
+      rows.isTile() && rows.rank == 1 && (rows.element() == kI32 || rows.element() == Type::scalar(Elem::I16));
   OpView::require(rowNumbers, "expected row numbers as a tile of i32 or i16 of rank 1");
   view.operandIs(2, kI32);
   bool fits = tile.isTile() && tile.rank == 2 && block.rank == 2 && block.log2dim[0] == 0 && !tile.isPointer() &&
@@ -169,26 +170,53 @@ void gatherScatter(const OpView &view, const Type &tile) {
 
 bool ruleOfMemory(OpKind kind, Rule &rule) {
   switch (kind) {
-  case OpKind::Load: rule = {1, 3, 1, 0, load}; return true;
-  case OpKind::Store: rule = {2, 3, 0, 0, store}; return true;
-  case OpKind::AtomicRmw: rule = {2, 3, 1, 0, atomicRmw}; return true;
-  case OpKind::AtomicCas: rule = {3, 3, 1, 0, atomicCas}; return true;
-  case OpKind::AtomicPoll: rule = {2, 3, 1, 0, atomicPoll}; return true;
-  case OpKind::AtomicLoad: rule = {1, 2, 1, 0, atomicLoad}; return true;
-  case OpKind::AtomicStore: rule = {2, 3, 0, 0, atomicStore}; return true;
-  case OpKind::MakeTensorPtr: rule = {1, kAny, 1, 0, makeTensorPtr}; return true;
-  case OpKind::Advance: rule = {1, kAny, 1, 0, advance}; return true;
-  case OpKind::MakeTensorDescriptor: rule = {1, kAny, 1, 0, makeDescriptor}; return true;
-  case OpKind::DescriptorLoad: rule = {1, kAny, 1, 0, descriptorLoad}; return true;
-  case OpKind::DescriptorStore: rule = {2, kAny, 0, 0, descriptorStore}; return true;
-  case OpKind::DescriptorReduce: rule = {2, kAny, 0, 0, descriptorStore}; return true;
+  case OpKind::Load:
+    rule = {1, 3, 1, 0, load};
+    return true;
+  case OpKind::Store:
+    rule = {2, 3, 0, 0, store};
+    return true;
+  case OpKind::AtomicRmw:
+    rule = {2, 3, 1, 0, atomicRmw};
+    return true;
+  case OpKind::AtomicCas:
+    rule = {3, 3, 1, 0, atomicCas};
+    return true;
+  case OpKind::AtomicPoll:
+    rule = {2, 3, 1, 0, atomicPoll};
+    return true;
+  case OpKind::AtomicLoad:
+    rule = {1, 2, 1, 0, atomicLoad};
+    return true;
+  case OpKind::AtomicStore:
+    rule = {2, 3, 0, 0, atomicStore};
+    return true;
+  case OpKind::MakeTensorPtr:
+    rule = {1, kAny, 1, 0, makeTensorPtr};
+    return true;
+  case OpKind::Advance:
+    rule = {1, kAny, 1, 0, advance};
+    return true;
+  case OpKind::MakeTensorDescriptor:
+    rule = {1, kAny, 1, 0, makeDescriptor};
+    return true;
+  case OpKind::DescriptorLoad:
+    rule = {1, kAny, 1, 0, descriptorLoad};
+    return true;
+  case OpKind::DescriptorStore:
+    rule = {2, kAny, 0, 0, descriptorStore};
+    return true;
+  case OpKind::DescriptorReduce:
+    rule = {2, kAny, 0, 0, descriptorStore};
+    return true;
   case OpKind::DescriptorGather:
     rule = {3, 3, 1, 0, [](const OpView &view) { gatherScatter(view, view.out()); }};
     return true;
   case OpKind::DescriptorScatter:
     rule = {4, 4, 0, 0, [](const OpView &view) { gatherScatter(view, view.in(3)); }};
     return true;
-  default: return false;
+  default:
+    return false;
   }
 }
 

@@ -111,14 +111,29 @@ void memo(const OpView &view) {
 
 bool ruleOfPlan(OpKind kind, Rule &rule) {
   switch (kind) {
-  case OpKind::PlanBuffer: rule = {0, 0, 1, 0, buffer}; return true;
-  case OpKind::PlanLoop: rule = {3, kAny, kAny, 1, loop}; return true;
-  case OpKind::PlanLoad: rule = {2, 4, 1, 0, load}; return true;
-  case OpKind::PlanStore: rule = {3, 4, 0, 0, store}; return true;
-  case OpKind::PlanPrefetch: rule = {2, 2, 0, 0, prefetch}; return true;
-  case OpKind::PlanDot: rule = {3, 4, 0, 0, dot}; return true;
-  case OpKind::PlanMemo: rule = {0, kAny, 0, 1, memo}; return true;
-  default: return false;
+  case OpKind::PlanBuffer:
+    rule = {0, 0, 1, 0, buffer};
+    return true;
+  case OpKind::PlanLoop:
+    rule = {3, kAny, kAny, 1, loop};
+    return true;
+  case OpKind::PlanLoad:
+    rule = {2, 4, 1, 0, load};
+    return true;
+  case OpKind::PlanStore:
+    rule = {3, 4, 0, 0, store};
+    return true;
+  case OpKind::PlanPrefetch:
+    rule = {2, 2, 0, 0, prefetch};
+    return true;
+  case OpKind::PlanDot:
+    rule = {3, 4, 0, 0, dot};
+    return true;
+  case OpKind::PlanMemo:
+    rule = {0, kAny, 0, 1, memo};
+    return true;
+  default:
+    return false;
   }
 }
 

@@ -25,7 +25,8 @@ Type withoutAxis(Type type, unsigned axis) {
 
 Type withAxis(Type type, unsigned axis, unsigned log2) {
   OpView::require(type.rank < kMaxRank, "the result has more than 20 dimensions");
-  std::copy_backward(type.log2dim.begin() + axis, type.log2dim.begin() + type.rank, type.log2dim.begin() + type.rank + 1);
+  std::copy_backward(type.log2dim.begin() + axis, type.log2dim.begin() + type.rank,
+                     type.log2dim.begin() + type.rank + 1);
   type.log2dim[axis] = static_cast<uint8_t>(log2);
   ++type.rank;
   return type;
@@ -85,7 +86,8 @@ void reshape(const OpView &view) {
   requireTile(view.out());
   sameElement(view.in(0), view.out());
   if (view.in(0).log2size() != view.out().log2size())
-    OpView::fail("cannot reshape " + view.in(0).str() + " to " + view.out().str() + ", expected the same number of elements");
+    OpView::fail("cannot reshape " + view.in(0).str() + " to " + view.out().str() +
+                 ", expected the same number of elements");
 }
 
 void transpose(const OpView &view) {
@@ -139,7 +141,8 @@ void gather(const OpView &view) {
   for (unsigned i = 0; fits && i < source.rank; ++i)
     fits = i == axis || source.log2dim[i] == indices.log2dim[i];
   if (!fits)
-    OpView::fail("cannot gather from " + source.str() + " by " + indices.str() + ", expected equal extents off the axis");
+    OpView::fail("cannot gather from " + source.str() + " by " + indices.str() +
+                 ", expected equal extents off the axis");
   Type expected = indices;
   expected.elem = source.elem;
   expected.pointerDepth = source.pointerDepth;
@@ -230,28 +233,65 @@ void mapElementwise(const OpView &view) {
 bool ruleOfShape(OpKind kind, Rule &rule) {
   switch (kind) {
   case OpKind::GetProgramId:
-  case OpKind::GetNumPrograms: rule = {0, 0, 1, 0, programId}; return true;
-  case OpKind::MakeRange: rule = {0, 0, 1, 0, makeRange}; return true;
-  case OpKind::Splat: rule = {1, 1, 1, 0, splat}; return true;
-  case OpKind::Unsplat: rule = {1, 1, 1, 0, unsplat}; return true;
-  case OpKind::ExpandDims: rule = {1, 1, 1, 0, expandDims}; return true;
-  case OpKind::Broadcast: rule = {1, 1, 1, 0, broadcast}; return true;
-  case OpKind::Reshape: rule = {1, 1, 1, 0, reshape}; return true;
-  case OpKind::Trans: rule = {1, 1, 1, 0, transpose}; return true;
-  case OpKind::Join: rule = {2, 2, 1, 0, join}; return true;
-  case OpKind::Split: rule = {1, 1, 2, 0, split}; return true;
-  case OpKind::Cat: rule = {2, 2, 1, 0, concatenate}; return true;
-  case OpKind::Gather: rule = {2, 2, 1, 0, gather}; return true;
-  case OpKind::Histogram: rule = {1, 2, 1, 0, histogram}; return true;
-  case OpKind::Dot: rule = {3, 3, 1, 0, dot}; return true;
-  case OpKind::DotScaled: rule = {3, 5, 1, 0, dotScaled}; return true;
+  case OpKind::GetNumPrograms:
+    rule = {0, 0, 1, 0, programId};
+    return true;
+  case OpKind::MakeRange:
+    rule = {0, 0, 1, 0, makeRange};
+    return true;
+  case OpKind::Splat:
+    rule = {1, 1, 1, 0, splat};
+    return true;
+  case OpKind::Unsplat:
+    rule = {1, 1, 1, 0, unsplat};
+    return true;
+  case OpKind::ExpandDims:
+    rule = {1, 1, 1, 0, expandDims};
+    return true;
+  case OpKind::Broadcast:
+    rule = {1, 1, 1, 0, broadcast};
+    return true;
+  case OpKind::Reshape:
+    rule = {1, 1, 1, 0, reshape};
+    return true;
+  case OpKind::Trans:
+    rule = {1, 1, 1, 0, transpose};
+    return true;
+  case OpKind::Join:
+    rule = {2, 2, 1, 0, join};
+    return true;
+  case OpKind::Split:
+    rule = {1, 1, 2, 0, split};
+    return true;
+  case OpKind::Cat:
+    rule = {2, 2, 1, 0, concatenate};
+    return true;
+  case OpKind::Gather:
+    rule = {2, 2, 1, 0, gather};
+    return true;
+  case OpKind::Histogram:
+    rule = {1, 2, 1, 0, histogram};
+    return true;
+  case OpKind::Dot:
+    rule = {3, 3, 1, 0, dot};
+    return true;
+  case OpKind::DotScaled:
+    rule = {3, 5, 1, 0, dotScaled};
+    return true;
   case OpKind::Reduce:
-  case OpKind::Scan: rule = {1, kAny, kAny, 1, combine}; return true;
-  case OpKind::MapElementwise: rule = {1, kAny, kAny, 1, mapElementwise}; return true;
+  case OpKind::Scan:
+    rule = {1, kAny, kAny, 1, combine};
+    return true;
+  case OpKind::MapElementwise:
+    rule = {1, kAny, kAny, 1, mapElementwise};
+    return true;
   case OpKind::ReduceReturn:
   case OpKind::ScanReturn:
-  case OpKind::MapElementwiseReturn: rule = {0, kAny, 0, 0, nullptr}; return true;
-  default: return false;
+  case OpKind::MapElementwiseReturn:
+    rule = {0, kAny, 0, 0, nullptr};
+    return true;
+  default:
+    return false;
   }
 }
 

@@ -44,7 +44,8 @@ private:
     reports.push_back(std::move(diagnostic));
   }
 
-  // --- ids and places -------------------------------------------------------------------------------------------------
+  // --- ids and places
+  // -------------------------------------------------------------------------------------------------
 
   void checkShape() {
     blockSeen.assign(fn.blocks.size(), false);
@@ -106,7 +107,8 @@ private:
       checkRegionShape(region, id, &op);
   }
 
-  // --- rules ----------------------------------------------------------------------------------------------------------
+  // --- rules
+  // ----------------------------------------------------------------------------------------------------------
 
   void checkRegion(const Region &region, bool inLanes) {
     for (BlockId block : region.blocks)
@@ -201,7 +203,9 @@ private:
       else
         checkTypes(op, op.operands, fn.resultTypes, "the function's results");
       break;
-    case OpKind::Call: checkCall(op); break;
+    case OpKind::Call:
+      checkCall(op);
+      break;
     default:
       if (has(op.kind, kTerminator) && fn.block(block).owner == kNone)
         report(&op, "the body of a function ends in " + std::string(name(op.kind)) + ", expected tt.return");
@@ -220,7 +224,8 @@ private:
     checkTypes(op, successor.arguments, expected, "the arguments of the block");
   }
 
-  void checkTypes(const Op &op, const std::vector<ValueId> &found, const std::vector<Type> &expected, const char *what) {
+  void checkTypes(const Op &op, const std::vector<ValueId> &found, const std::vector<Type> &expected,
+                  const char *what) {
     if (found.size() != expected.size())
       return report(&op, "passes " + counted(found.size(), "value") + ", expected " + std::to_string(expected.size()) +
                              " for " + what);

@@ -95,7 +95,7 @@ private:
     arena.symbol(t->entry, object.entry);
     t->scratch_bytes = object.scratchBytes;
     t->grain = std::max<int64_t>(object.grain, 1);
-    t->flags = object.ordered ? OPW_CPU_ORDERED : 0u;
+    t->flags = object.ordered ? uint32_t{OPW_CPU_ORDERED} : 0;
     std::vector<opw_param_t> params = parameters(object);
     arena.point(t->params, arena.copy(params));
     t->param_count = static_cast<uint32_t>(params.size());

@@ -363,9 +363,14 @@ private:
     arena.point(t->name, arena.text(r.name));
     if (!r.doc.empty())
       arena.point(t->doc, arena.text(r.doc));
-    t->flags = (r.optional ? OPW_IO_OPTIONAL : 0u) | (r.variadic ? OPW_IO_VARIADIC : 0u) | (r.host ? OPW_IO_HOST : 0u) |
-               (r.strided ? OPW_IO_STRIDED : 0u) | (r.size ? OPW_IO_SIZE : 0u) | (r.compact ? OPW_IO_COMPACT : 0u) |
-               (r.inplace ? OPW_IO_INPLACE : 0u);
+    auto flag = [&](bool set, uint32_t bit) { t->flags |= set ? bit : 0; };
+    flag(r.optional, OPW_IO_OPTIONAL);
+    flag(r.variadic, OPW_IO_VARIADIC);
+    flag(r.host, OPW_IO_HOST);
+    flag(r.strided, OPW_IO_STRIDED);
+    flag(r.size, OPW_IO_SIZE);
+    flag(r.compact, OPW_IO_COMPACT);
+    flag(r.inplace, OPW_IO_INPLACE);
     t->typevar = typevarOf(r.type);
     t->alias = -1;
     t->rank_min = static_cast<uint8_t>(r.rankMin);

@@ -18,7 +18,7 @@ namespace {
 
 /// Functions of libc that a plugin may need; anything else came in by mistake.
 const std::set<std::string, std::less<>> kAllowed{
-    "__register_atfork", "__tls_get_addr", "calloc", "clock_gettime", "close", "dlsym", "fprintf", "free", "getenv", "getpid",
+    "__register_atfork", "__tls_get_addr", "calloc", "clock_gettime", "close", "dladdr", "dlsym", "fprintf", "free", "getenv", "getpid",
     "malloc", "memchr", "memcmp", "memcpy", "memmove", "memset", "mmap", "munmap", "open", "posix_memalign", "prctl",
     "pthread_attr_destroy", "pthread_attr_init", "pthread_attr_setdetachstate", "pthread_attr_setstacksize", "pthread_create",
     "pthread_getspecific", "pthread_key_create", "pthread_setspecific", "pthread_sigmask", "read", "sigfillset", "snprintf",

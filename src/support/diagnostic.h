@@ -1,7 +1,7 @@
 // User-facing diagnostics and the result type that carries them.
 //
-// Three kinds of errors exist and are never mixed: what the user wrote or asked for is a Diagnostic (this file), a broken
-// invariant of ours is OPW_CHECK (check.h), a failure at run time is a status code of plugin.h.
+// Three kinds of errors exist and are never mixed: what the user wrote or asked for is a Diagnostic (this file), a
+// broken invariant of ours is OPW_CHECK (check.h), a failure at run time is a status code of plugin.h.
 #pragma once
 
 #include <cassert>

@@ -290,7 +290,7 @@ void TokenReader::failExpected(std::string_view what, std::string hint) const {
   if (unclosed)
     found += " (a string without its closing quote)";
   if (token.kind == Token::Kind::End && hint.empty())
-    hint = "the text is truncated; write it again";
+    hint = "the text ends too early: was it cut off?";
   fail(token, "expected " + std::string(what) + ", found " + found, std::move(hint));
 }
 

@@ -1,7 +1,8 @@
-// Lexer and reading primitives of the two texts that the compiler parses: TTIR and the printed IR. Both have MLIR's tokens.
+// Lexer and reading primitives of the two texts that the compiler parses: TTIR and the printed IR. Both have MLIR's
+// tokens.
 //
-// A parser holds a TokenReader and calls accept and expect. A mistake in the text throws SyntaxError, which the parse function
-// at the top turns into a Result: it never leaves the library that parses.
+// A parser holds a TokenReader and calls accept and expect. A mistake in the text throws SyntaxError, which the parse
+// function at the top turns into a Result: it never leaves the library that parses.
 #pragma once
 
 #include "support/diagnostic.h"
@@ -72,7 +73,8 @@ public:
   /// Reads "64x32x" at the current token, character by character, and leaves the current token behind it. Returns false
   /// when there are no more dimensions; a `?` or an asterisk is an error.
   bool takeDimension(uint64_t &extent);
-  /// Skips to the bracket that closes the one before the current token and returns the text between; the closing one is taken.
+  /// Skips to the bracket that closes the one before the current token and returns the text between; the closing one is
+  /// taken.
   std::string_view takeBalanced(char close);
 
   [[noreturn]] void fail(const Token &where, std::string message, std::string hint = {}) const;

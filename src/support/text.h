@@ -7,7 +7,8 @@
 
 namespace opw {
 
-/// `"text"` with quotes, backslashes and everything that is not printable ASCII escaped as two hexadecimal digits, as MLIR does.
+/// `"text"` with quotes, backslashes and everything that is not printable ASCII escaped as two hexadecimal digits, as
+/// MLIR does.
 std::string quote(std::string_view text);
 
 /// True for a word of letters, digits, `_`, `$` and `.` that does not start with a digit.

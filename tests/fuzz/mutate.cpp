@@ -1,5 +1,5 @@
-// The plain driver: takes each input of a corpus, mutates it from a seed, and calls the target. The same seed gives the same
-// inputs. A crash leaves the input in crash-<seed>-<number>.txt; `fuzz_x FILE --count 0` runs files as they are.
+// The plain driver: takes each input of a corpus, mutates it from a seed, and calls the target. The same seed gives the
+// same inputs. A crash leaves the input in crash-<seed>-<number>.txt; `fuzz_x FILE --count 0` runs files as they are.
 #include <algorithm>
 #include <chrono>
 #include <csignal>
@@ -73,11 +73,21 @@ void mutateOnce(std::string &text, const std::vector<std::string> &corpus, Rando
   size_t at = random.below(text.size());
   Span token = tokenAt(text, at);
   switch (random.below(10)) {
-  case 0: text.resize(at); break; // truncation at any byte
-  case 1: text[at] = static_cast<char>(random.next()); break;
-  case 2: text[at] = static_cast<char>(text[at] ^ (1 << random.below(8))); break;
-  case 3: text.erase(token.begin, token.end - token.begin); break;
-  case 4: text.insert(token.end, text.substr(token.begin, token.end - token.begin)); break;
+  case 0:
+    text.resize(at);
+    break; // truncation at any byte
+  case 1:
+    text[at] = static_cast<char>(random.next());
+    break;
+  case 2:
+    text[at] = static_cast<char>(text[at] ^ (1 << random.below(8)));
+    break;
+  case 3:
+    text.erase(token.begin, token.end - token.begin);
+    break;
+  case 4:
+    text.insert(token.end, text.substr(token.begin, token.end - token.begin));
+    break;
   case 5: { // one token in place of another
     Span other = tokenAt(text, random.below(text.size()));
     std::string word = text.substr(other.begin, other.end - other.begin);
@@ -103,7 +113,8 @@ void mutateOnce(std::string &text, const std::vector<std::string> &corpus, Rando
     break;
   }
   default: {
-    static const char *const kNumbers[] = {"0", "1", "3", "64", "1048576", "4294967296", "99999999999999999999", "-1", "0x"};
+    static const char *const kNumbers[] = {"0",  "1", "3", "64", "1048576", "4294967296", "99999999999999999999",
+                                           "-1", "0x"};
     text.replace(token.begin, token.end - token.begin, kNumbers[random.below(std::size(kNumbers))]);
   }
   }
@@ -117,9 +128,7 @@ bool addFile(const std::filesystem::path &path, std::vector<std::string> &corpus
   return true;
 }
 
-void runOne() {
-  LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t *>(currentInput.data()), currentInput.size());
-}
+void runOne() { LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t *>(currentInput.data()), currentInput.size()); }
 
 } // namespace
 

@@ -1,5 +1,5 @@
-// The TTIR parser on arbitrary bytes: it answers with a module or with diagnostics that have a line; what it accepts prints and
-// reads back to the same text.
+// The TTIR parser on arbitrary bytes: it answers with a module or with diagnostics that have a line; what it accepts
+// prints and reads back to the same text.
 #include "frontend/ttir/parse.h"
 #include "ir/parser.h"
 #include "ir/verify.h"

@@ -69,16 +69,14 @@ def write_config(folder: Path, *kernels: str, name: str = "kernel_config.py", he
     return path
 
 
-class CompileError(Exception):
-    """As _core raises it."""
-
-    def __init__(self, text: str, op: str = "") -> None:
-        super().__init__(text)
-        self.diagnostics = [{"severity": "error", "message": text, "op": op}]
-
-
 class FakeCore:
     """Stands in for opwright._core: records the request; its library is compiled from C (fake_plugin.c)."""
+
+    class CompileError(Exception):
+        """What is wrong with the input."""
+
+    class MissingToolError(RuntimeError):
+        """No linker."""
 
     def __init__(self, root: Path, error: Exception | None = None) -> None:
         self.root, self.error = root, error

@@ -7,7 +7,7 @@ import json
 import os
 
 import pytest
-from plugin_gen_kit import ADD, BROKEN, KERNELS, SCALE, CompileError, FakeCore, write_config
+from plugin_gen_kit import ADD, BROKEN, KERNELS, SCALE, FakeCore, write_config
 
 from opwright.errors import InputError, MissingError
 from opwright.plugin_gen import build
@@ -145,9 +145,9 @@ def test_a_failure_leaves_the_previous_output(tmp_path, core, fault, message, ki
     config = write_config(tmp_path / "src", ADD, *([BROKEN] if fault == "triton" else []))
 
     core.error = {
-        "core": CompileError("k.py:3:1: error: unknown operation tt.frob\n"),
+        "core": core.CompileError("k.py:3:1: error: unknown operation tt.frob\n"),
         "disk": OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
-        "linker": CompileError("error: found no linker, expected $CC, cc or clang\n", "no-linker"),
+        "linker": core.MissingToolError("error: found no linker, expected $CC, cc or clang"),
         "bug": ZeroDivisionError("oops"),
     }.get(fault)
     with pytest.raises(kind) as e:
@@ -160,7 +160,7 @@ def test_a_failure_leaves_the_previous_output(tmp_path, core, fault, message, ki
 
 
 def test_a_first_failure_leaves_no_library(tmp_path, core):
-    core.error = CompileError("no")
+    core.error = core.CompileError("no")
     with pytest.raises(InputError):
         plugin_gen(tmp_path / "w", write_config(tmp_path / "src"))
     assert not tree(tmp_path / "w/output")

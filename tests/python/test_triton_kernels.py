@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from kernels import attention as att
@@ -68,9 +72,10 @@ def test_softmax_sizes(rows, cols, block):
     normalize.softmax_case(rows, cols, block).run(opwright.tensor)
 
 
+@pytest.mark.parametrize("block", [16, 64, 512, 4096])
 @pytest.mark.parametrize("name", ["float16", "bfloat16"])
-def test_softmax_types(name):
-    normalize.softmax_case(5, 300, 512, name, padding=7).run(opwright.tensor)
+def test_softmax_types(name, block):
+    normalize.softmax_case(5, block * 5 // 8, block, name, padding=7).run(opwright.tensor)
 
 
 def test_softmax_persistent():
@@ -172,6 +177,28 @@ def test_torch_tensors(which):
         return torch.from_numpy(array)
 
     CASES[which]().run(wrap)
+
+
+AT_THE_EDGE = """
+import sys; sys.path.insert(0, {here!r})
+import numpy, opwright, test_triton_kernels
+from kernels.pages import at_edge
+for which, make in test_triton_kernels.CASES.items():
+    for end in (True, False):
+        print(which, end, flush=True)
+        case = make()
+        dense = {{n: v for n, v in case.args.items() if isinstance(v, numpy.ndarray) and v.flags.c_contiguous}}
+        case.args.update((n, at_edge(v, end)) for n, v in dense.items())
+        case.run(opwright.tensor)
+print("done")
+"""
+
+
+def test_memory_beside_an_array_is_not_touched():
+    """Not even read: every array ends, then begins, at a page that may not be touched. In a process that may die of it."""
+    code = AT_THE_EDGE.format(here=str(Path(__file__).parent))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.endswith("done\n"), f"{done.stdout[-100:]}\n{done.stderr}"
 
 
 @pytest.mark.parametrize("which", CASES)

@@ -90,7 +90,8 @@ public:
 
   /// body(variable, carried) returns what to carry on.
   using Body = std::function<std::vector<ValueId>(ValueId, std::vector<ValueId>)>;
-  std::vector<ValueId> loop(ValueId low, ValueId high, ValueId step, std::vector<ValueId> inits, Attributes attributes, Body body) {
+  std::vector<ValueId> loop(ValueId low, ValueId high, ValueId step, std::vector<ValueId> inits, Attributes attributes,
+                            Body body) {
     std::vector<ValueId> operands{low, high, step};
     std::vector<Type> types;
     for (ValueId v : inits) {
@@ -110,7 +111,8 @@ public:
     b.setBlock(outer);
     return fn.op(id).results;
   }
-  std::vector<ValueId> lanes(ValueId low, ValueId high, std::vector<ValueId> inits, std::vector<OpKind> combines, Body body) {
+  std::vector<ValueId> lanes(ValueId low, ValueId high, std::vector<ValueId> inits, std::vector<OpKind> combines,
+                             Body body) {
     Attributes attributes = attribute("lane", Attribute::unit());
     Attribute list{.kind = Attribute::Kind::List};
     for (OpKind kind : combines)
@@ -144,14 +146,18 @@ public:
     if (modules.functions.empty())
       modules = plan.finish();
     Result<cpu::EmittedObject> result =
-        cpu::emit(modules, modules.functions[0], {.level = level, .fpFusion = fuse, .dump = getenv("OPW_DUMP") != nullptr, .verify = true});
+        cpu::emit(modules, modules.functions[0],
+                  {.level = level, .fpFusion = fuse, .dump = getenv("OPW_DUMP") != nullptr, .verify = true});
     if (!result) {
       ADD_FAILURE() << render(result.diagnostics());
       return;
     }
     object = std::move(*result);
     if (const char *dump = getenv("OPW_DUMP"))
-      fprintf(stderr, "%s", *dump == 'a' ? object.assembly.c_str() : *dump == 'o' ? object.optimizedIr.c_str() : object.llvmIr.c_str());
+      fprintf(stderr, "%s",
+              *dump == 'a'   ? object.assembly.c_str()
+              : *dump == 'o' ? object.optimizedIr.c_str()
+                             : object.llvmIr.c_str());
     auto loaded = cpu::JitModule::load(object.object);
     if (!loaded) {
       ADD_FAILURE() << render(loaded.diagnostics());

@@ -92,18 +92,19 @@ TEST_P(Codegen, MasksAndOther) {
 
 TEST_P(Codegen, ReverseStridedAndGathered) {
   Plan p;
-  ValueId a = p.pointer(Elem::F32), c = p.pointer(Elem::F32), n = p.arg(i64()), s = p.arg(i64()), index = p.pointer(Elem::I32);
+  ValueId a = p.pointer(Elem::F32), c = p.pointer(Elem::F32), n = p.arg(i64()), s = p.arg(i64()),
+          index = p.pointer(Elem::I32);
   ValueId last = p.op(OpKind::SubI, {n, p.c(1)});
   p.lanes(p.c(0), n, [&](ValueId i) {
     ValueId back = p.op(OpKind::SubI, {last, i});
-    ValueId x = p.load(a, back);                                             // reversed
-    ValueId y = p.load(a, p.op(OpKind::MulI, {i, s}));                       // run-time stride
-    ValueId z = p.load(a, p.op(OpKind::ShlI, {i, p.c(1)}));                  // constant stride
-    ValueId w = p.load(a, p.wide(p.load(index, i)));                         // gathered
-    ValueId u = p.load(a, p.c(3));                                           // one for all
+    ValueId x = p.load(a, back);                            // reversed
+    ValueId y = p.load(a, p.op(OpKind::MulI, {i, s}));      // run-time stride
+    ValueId z = p.load(a, p.op(OpKind::ShlI, {i, p.c(1)})); // constant stride
+    ValueId w = p.load(a, p.wide(p.load(index, i)));        // gathered
+    ValueId u = p.load(a, p.c(3));                          // one for all
     ValueId t = p.op(OpKind::AddF, {p.op(OpKind::AddF, {x, y}), p.op(OpKind::AddF, {z, p.op(OpKind::AddF, {w, u})})});
-    p.store(c, back, t);                                                     // reversed
-    p.store(c, p.op(OpKind::AddI, {n, p.op(OpKind::MulI, {i, s})}), t);      // scattered
+    p.store(c, back, t);                                                // reversed
+    p.store(c, p.op(OpKind::AddI, {n, p.op(OpKind::MulI, {i, s})}), t); // scattered
   });
   Kernel kernel(p, GetParam());
   for (int64_t n : kCounts) {
@@ -198,7 +199,10 @@ TEST_P(Codegen, IntegerAccumulatorsOfEveryWidth) {
           ASSERT_EQ(out, expected) << name(kind) << " " << name(elem) << " " << n;
         }
       };
-      elem == Elem::I8 ? check(int8_t{}) : elem == Elem::I16 ? check(int16_t{}) : elem == Elem::I32 ? check(int32_t{}) : check(int64_t{});
+      elem == Elem::I8    ? check(int8_t{})
+      : elem == Elem::I16 ? check(int16_t{})
+      : elem == Elem::I32 ? check(int32_t{})
+                          : check(int64_t{});
     }
 }
 
@@ -232,9 +236,13 @@ TEST_P(Codegen, ProgramIds) {
   Plan p;
   ValueId out = p.pointer(Elem::I32);
   ValueId x = p.pid("x"), y = p.pid("y"), z = p.pid("z");
-  auto size = [&](const char *axis) { return p.op(OpKind::GetNumPrograms, {}, i32(), attribute("axis", Attribute::keyword(axis))); };
-  ValueId at = p.op(OpKind::AddI, {x, p.op(OpKind::MulI, {size("x"), p.op(OpKind::AddI, {y, p.op(OpKind::MulI, {size("y"), z})})})});
-  ValueId code = p.op(OpKind::AddI, {x, p.op(OpKind::AddI, {p.op(OpKind::MulI, {y, p.c(100, Elem::I32)}), p.op(OpKind::MulI, {z, p.c(10000, Elem::I32)})})});
+  auto size = [&](const char *axis) {
+    return p.op(OpKind::GetNumPrograms, {}, i32(), attribute("axis", Attribute::keyword(axis)));
+  };
+  ValueId at = p.op(OpKind::AddI,
+                    {x, p.op(OpKind::MulI, {size("x"), p.op(OpKind::AddI, {y, p.op(OpKind::MulI, {size("y"), z})})})});
+  ValueId code = p.op(OpKind::AddI, {x, p.op(OpKind::AddI, {p.op(OpKind::MulI, {y, p.c(100, Elem::I32)}),
+                                                            p.op(OpKind::MulI, {z, p.c(10000, Elem::I32)})})});
   p.store(out, p.wide(at), code);
   Kernel kernel(p, GetParam());
   uint32_t grid[3] = {3, 4, 5};
@@ -357,6 +365,39 @@ TEST_P(Codegen, SmallTypesCopyWithTailsAtAGuardPage) {
       for (int64_t i = 0; i < n * bytes; i++)
         ASSERT_EQ(out[i], in[i]) << name(elem) << " " << n;
     }
+  }
+}
+
+TEST_P(Codegen, MasksOnNarrowElementsAndScatters) {
+  for (Elem elem : {Elem::I8, Elem::I16, Elem::I32}) {
+    Plan p;
+    ValueId a = p.pointer(elem), c = p.pointer(elem), d = p.pointer(elem), n = p.arg(i64()), m = p.arg(i64()),
+            k = p.arg(i64());
+    p.lanes(p.c(0), n, [&](ValueId i) {
+      ValueId mask = p.cmp("slt", i, m);
+      ValueId third = p.op(OpKind::MulI, {i, k});
+      ValueId x = p.load(a, i, mask, p.c(77, elem)), y = p.load(a, third, p.cmp("slt", third, m));
+      ValueId back = p.load(a, p.op(OpKind::SubI, {p.op(OpKind::SubI, {m, p.c(1)}), i}), mask);
+      p.store(c, i, p.op(OpKind::AddI, {p.op(OpKind::AddI, {x, y}), back}), mask);
+      p.store(d, third, x, p.cmp("slt", third, m));
+    });
+    Kernel kernel(p, GetParam());
+    auto check = [&](auto zero) {
+      using T = decltype(zero);
+      for (int64_t n : kCounts)
+        for (int64_t m : {int64_t(0), n / 3, n}) {
+          Guarded<T> in(m), out(m), far(m);
+          for (int64_t i = 0; i < m; i++)
+            in[i] = T(i * 7 + 1);
+          kernel.run(1, in.data(), out.data(), far.data(), n, m, int64_t(3));
+          for (int64_t i = 0; i < m; i++) {
+            ASSERT_EQ(out[i], T(in[i] + (3 * i < m ? in[3 * i] : 0) + in[m - 1 - i]))
+                << name(elem) << " " << n << " " << m << " " << i;
+            ASSERT_EQ(far[i], i % 3 == 0 ? in[i / 3] : 0);
+          }
+        }
+    };
+    elem == Elem::I8 ? check(int8_t{}) : elem == Elem::I16 ? check(int16_t{}) : check(int32_t{});
   }
 }
 

@@ -35,9 +35,10 @@ struct Function {
 double rsqrt(double x) { return 1 / std::sqrt(x); }
 
 const Function kFunctions[] = {
-    {OpKind::Exp, std::exp, 2},   {OpKind::Exp2, std::exp2, 2}, {OpKind::Log, std::log, 2},     {OpKind::Log2, std::log2, 2},
-    {OpKind::Sin, std::sin, 2},   {OpKind::Cos, std::cos, 2},   {OpKind::Tanh, std::tanh, 2},   {OpKind::Erf, std::erf, 2},
-    {OpKind::Rsqrt, rsqrt, 2},    {OpKind::Sqrt, std::sqrt, 0}, {OpKind::Floor, std::floor, 0}, {OpKind::Ceil, std::ceil, 0},
+    {OpKind::Exp, std::exp, 2},   {OpKind::Exp2, std::exp2, 2},   {OpKind::Log, std::log, 2},
+    {OpKind::Log2, std::log2, 2}, {OpKind::Sin, std::sin, 2},     {OpKind::Cos, std::cos, 2},
+    {OpKind::Tanh, std::tanh, 2}, {OpKind::Erf, std::erf, 2},     {OpKind::Rsqrt, rsqrt, 2},
+    {OpKind::Sqrt, std::sqrt, 0}, {OpKind::Floor, std::floor, 0}, {OpKind::Ceil, std::ceil, 0},
 };
 
 void mapPlan(Plan &p, OpKind kind, Elem elem) {
@@ -56,8 +57,9 @@ TEST_P(CodegenMath, MathOfF32) {
   for (int i = -20000; i < 20000; i++)
     in.push_back(float(i) * 0.0053f);
   const float inf = std::numeric_limits<float>::infinity();
-  for (float x : {0.0f, -0.0f, 1.0f, -1.0f, inf, -inf, std::nanf(""), 88.7228f, 88.73f, -87.3f, -103.97f, -103.98f, -104.5f, 128.0f,
-                  127.999f, -126.0f, -149.0f, -149.5f, -150.0f, -150.5f, 65536.0f, 65537.0f, 3.4028235e38f, 1e-45f, 0.625f, 4.0f})
+  for (float x : {0.0f,    -0.0f,    1.0f,     -1.0f,    inf,           -inf,     std::nanf(""), 88.7228f, 88.73f,
+                  -87.3f,  -103.97f, -103.98f, -104.5f,  128.0f,        127.999f, -126.0f,       -149.0f,  -149.5f,
+                  -150.0f, -150.5f,  65536.0f, 65537.0f, 3.4028235e38f, 1e-45f,   0.625f,        4.0f})
     in.push_back(x);
   in.resize(in.size() / 64 * 64 + 5);
   for (const Function &f : kFunctions) {
@@ -90,10 +92,12 @@ TEST_P(CodegenMath, MathOfF64) {
   for (int i = -300; i < 300; i++)
     in.push_back(std::ldexp(1.37, i * 3));
   const double inf = std::numeric_limits<double>::infinity();
-  for (double x : {0.0, 1.0, -1.0, inf, -inf, std::nan(""), 709.78, 709.79, -745.1, -745.14, 1024.0, -1074.0, -1075.0, 5e-324})
+  for (double x :
+       {0.0, 1.0, -1.0, inf, -inf, std::nan(""), 709.78, 709.79, -745.1, -745.14, 1024.0, -1074.0, -1075.0, 5e-324})
     in.push_back(x);
-  const Function functions[] = {{OpKind::Exp, std::exp, 2}, {OpKind::Exp2, std::exp2, 2}, {OpKind::Log, std::log, 2},
-                                {OpKind::Log2, std::log2, 2}, {OpKind::Rsqrt, rsqrt, 2}, {OpKind::Sqrt, std::sqrt, 0}};
+  const Function functions[] = {{OpKind::Exp, std::exp, 2}, {OpKind::Exp2, std::exp2, 2},
+                                {OpKind::Log, std::log, 2}, {OpKind::Log2, std::log2, 2},
+                                {OpKind::Rsqrt, rsqrt, 2},  {OpKind::Sqrt, std::sqrt, 0}};
   for (const Function &f : functions) {
     Plan p;
     mapPlan(p, f.kind, Elem::F64);

@@ -160,12 +160,10 @@ def run_core(core: Any, request: dict[str, Any], workspace: Path) -> dict[str, A
         return dict(core.build(request, str(workspace)) or {})
     except OSError as e:
         raise _unwritable(workspace, e) from e
-    except Exception as e:
-        diagnostics = getattr(e, "diagnostics", None)  # of _core.CompileError
-        if diagnostics is None:
-            raise
-        kind = MissingError if any(d.get("op") == "no-linker" for d in diagnostics) else InputError
-        raise kind(str(e).rstrip().removeprefix("error: ")) from e
+    except core.MissingToolError as e:
+        raise MissingError(str(e).rstrip().removeprefix("error: ")) from e
+    except core.CompileError as e:
+        raise InputError(str(e).rstrip().removeprefix("error: ")) from e
 
 
 def write_file(path: Path, text: str) -> None:

@@ -12,7 +12,6 @@ using Pred = llvm::CmpInst::Predicate;
 
 namespace {
 
-
 /// The value that a scalar or splat constant integer has.
 const llvm::APInt *constantInt(llvm::Value *value) {
   auto *constant = llvm::dyn_cast<llvm::Constant>(value);
@@ -68,7 +67,8 @@ Pred floatPredicate(std::string_view name) {
 
 } // namespace
 
-// ---- integers --------------------------------------------------------------------------------------------------------
+// ---- integers
+// --------------------------------------------------------------------------------------------------------
 
 /// Division with operands that cannot trap.
 llvm::Value *Emitter::divideExact(OpKind kind, llvm::Value *x, llvm::Value *y) {
@@ -82,8 +82,8 @@ llvm::Value *Emitter::divideExact(OpKind kind, llvm::Value *x, llvm::Value *y) {
       return sign ? b.CreateSRem(x, y) : b.CreateURem(x, y);
     return sign ? b.CreateSDiv(x, y) : b.CreateUDiv(x, y);
   }
-  // There is no vector division of integers. Those of up to 32 bits are exact in f64: the quotient of two such integers is
-  // never so close below a whole number that rounding reaches it.
+  // There is no vector division of integers. Those of up to 32 bits are exact in f64: the quotient of two such integers
+  // is never so close below a whole number that rounding reaches it.
   llvm::FastMathFlags saved = b.getFastMathFlags();
   b.clearFastMathFlags();
   llvm::Type *wide = widen(bits <= 8 ? b.getFloatTy() : b.getDoubleTy(), vector->getNumElements());
@@ -139,7 +139,9 @@ llvm::Value *Emitter::shift(OpKind kind, llvm::Value *x, llvm::Value *y) {
   llvm::Type *type = x->getType();
   unsigned bits = type->getScalarSizeInBits();
   auto make = [&](llvm::Value *amount) {
-    return kind == OpKind::ShlI ? b.CreateShl(x, amount) : kind == OpKind::ShrUI ? b.CreateLShr(x, amount) : b.CreateAShr(x, amount);
+    return kind == OpKind::ShlI    ? b.CreateShl(x, amount)
+           : kind == OpKind::ShrUI ? b.CreateLShr(x, amount)
+                                   : b.CreateAShr(x, amount);
   };
   if (const llvm::APInt *amount = constantInt(y); amount && amount->ult(bits))
     return make(y);
@@ -202,7 +204,8 @@ llvm::Value *Emitter::compareInt(const Op &op, llvm::Value *x, llvm::Value *y) {
   return b.CreateICmp(pred, x, y);
 }
 
-// ---- floats ----------------------------------------------------------------------------------------------------------
+// ---- floats
+// ----------------------------------------------------------------------------------------------------------
 
 /// On f32 or f64.
 llvm::Value *Emitter::binaryFloat(OpKind kind, llvm::Value *x, llvm::Value *y) {
@@ -245,7 +248,8 @@ llvm::Value *Emitter::clamp(const Op &op, llvm::ArrayRef<llvm::Value *> in) {
   return fromFloat(binaryFloat(all ? OpKind::MinimumF : OpKind::MinNumF, y, high), elem);
 }
 
-// ---- accumulators ----------------------------------------------------------------------------------------------------
+// ---- accumulators
+// ----------------------------------------------------------------------------------------------------
 
 llvm::Value *Emitter::combine(OpKind kind, const Type &type, llvm::Value *x, llvm::Value *y) {
   if (type.isIntegerLike())
@@ -313,7 +317,8 @@ llvm::Constant *Emitter::identity(OpKind kind, const Type &type) {
   refuse("a lane loop cannot combine values of type " + type.str() + " with " + std::string(ir::name(kind)));
 }
 
-// ---- every elementwise op --------------------------------------------------------------------------------------------
+// ---- every elementwise op
+// --------------------------------------------------------------------------------------------
 
 llvm::Value *Emitter::bitcast(const Op &op, llvm::Value *x) {
   llvm::Type *to = typeOf(fn.type(op.results[0]));
@@ -339,7 +344,8 @@ llvm::Value *Emitter::compute(const Op &op, llvm::ArrayRef<llvm::Value *> in) {
     const Attribute *value = op.attributes.find("value");
     OPW_CHECK(value, "a constant has a value");
     if (value->kind == Attribute::Kind::Float) {
-      llvm::Constant *bits = ConstantInt::get(llvm::Type::getIntNTy(context, bitWidth(type.elem)), value->bits, false, true);
+      llvm::Constant *bits =
+          ConstantInt::get(llvm::Type::getIntNTy(context, bitWidth(type.elem)), value->bits, false, true);
       return b.CreateBitCast(bits, to);
     }
     if (to->isPointerTy())
@@ -364,8 +370,9 @@ llvm::Value *Emitter::compute(const Op &op, llvm::ArrayRef<llvm::Value *> in) {
   case OpKind::UIToFP: {
     bool direct = type.elem == Elem::F32 || type.elem == Elem::F64;
     bool exact = source.elementBits() <= 16; // f32 holds every such integer
-    llvm::Type *middle = direct ? to : widen(exact ? b.getFloatTy() : b.getDoubleTy(),
-                                             to->isVectorTy() ? llvm::cast<llvm::FixedVectorType>(to)->getNumElements() : 1);
+    llvm::Type *middle = direct ? to
+                                : widen(exact ? b.getFloatTy() : b.getDoubleTy(),
+                                        to->isVectorTy() ? llvm::cast<llvm::FixedVectorType>(to)->getNumElements() : 1);
     llvm::Value *x = op.kind == OpKind::SIToFP ? b.CreateSIToFP(in[0], middle) : b.CreateUIToFP(in[0], middle);
     return direct ? x : fromFloat(x, type.elem);
   }

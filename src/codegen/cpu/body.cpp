@@ -17,8 +17,8 @@ using llvm::VectorType;
 
 Emitter::Emitter(const Module &source, const Function &plan, const Level &level, const EmitOptions &options,
                  llvm::Module &target)
-    : source(source), fn(plan), level(level), options(options), target(target), context(target.getContext()), b(context),
-      lanes(analyzeLanes(plan, level)), slots(plan.values.size()) {
+    : source(source), fn(plan), level(level), options(options), target(target), context(target.getContext()),
+      b(context), lanes(analyzeLanes(plan, level)), slots(plan.values.size()) {
   llvm::FastMathFlags flags;
   flags.setAllowContract(options.fpFusion);
   b.setFastMathFlags(flags);
@@ -54,7 +54,8 @@ llvm::Type *Emitter::widen(llvm::Type *type, unsigned width) const {
 
 BasicBlock *Emitter::newBlock(const char *name) { return BasicBlock::Create(context, name, entry); }
 
-// ---- scratch and aliasing --------------------------------------------------------------------------------------------
+// ---- scratch and aliasing
+// --------------------------------------------------------------------------------------------
 
 void Emitter::layOutScratch() {
   auto align = [](uint64_t offset) { return (offset + 63) & ~uint64_t{63}; };
@@ -69,6 +70,10 @@ void Emitter::layOutScratch() {
         buffers.push_back(id);
       if (op.kind == OpKind::PlanMemo)
         memos.push_back(id);
+      if (op.kind == OpKind::GetProgramId) {
+        std::string_view axis = op.attributes.textOr("axis", "x");
+        usedAxes = std::max(usedAxes, axis == "z" ? 3u : axis == "y" ? 2u : 1u);
+      }
       streamed |= op.kind == OpKind::PlanStore && op.attributes.has("stream");
       for (const Region &region : op.regions)
         work.insert(work.end(), region.blocks.begin(), region.blocks.end());
@@ -103,8 +108,8 @@ void Emitter::layOutScratch() {
   for (OpId id : memos)
     memoOffsets[id] = slotAreas[fn.op(id).attributes.intOr("slot", 0)].first;
 
-  // Buffers are disjoint from each other and from what arguments point to; arguments may overlap. Buffers that share bytes
-  // (placed by liveness) get one scope.
+  // Buffers are disjoint from each other and from what arguments point to; arguments may overlap. Buffers that share
+  // bytes (placed by liveness) get one scope.
   llvm::MDBuilder md(context);
   llvm::MDNode *domain = md.createAnonymousAliasScopeDomain("plan");
   llvm::MDNode *arguments = md.createAnonymousAliasScope(domain, "arguments");
@@ -133,14 +138,15 @@ void Emitter::layOutScratch() {
   argumentOthers = distinct.empty() ? nullptr : llvm::MDNode::get(context, distinct);
 }
 
-// ---- entry -----------------------------------------------------------------------------------------------------------
+// ---- entry
+// -----------------------------------------------------------------------------------------------------------
 
 void Emitter::bindArguments() {
   llvm::Type *i32 = b.getInt32Ty(), *i64 = b.getInt64Ty(), *ptr = b.getPtrTy();
   llvm::MDNode *constant = llvm::MDNode::get(context, {});
   auto field = [&](llvm::Type *type, llvm::Value *base, uint64_t offset) {
-    auto *load = b.CreateAlignedLoad(type, b.CreateConstGEP1_64(b.getInt8Ty(), base, offset),
-                                     llvm::Align(type == i32 ? 4 : 8));
+    auto *load =
+        b.CreateAlignedLoad(type, b.CreateConstGEP1_64(b.getInt8Ty(), base, offset), llvm::Align(type == i32 ? 4 : 8));
     load->setMetadata(llvm::LLVMContext::MD_invariant_load, constant);
     return load;
   };
@@ -187,19 +193,19 @@ void Emitter::run() {
 
   b.SetInsertPoint(prologue);
   bindArguments();
-  llvm::Value *wide[3];
-  for (unsigned axis = 0; axis < 3; axis++)
-    wide[axis] = b.CreateZExt(grid[axis], i64);
-  llvm::Value *rest = b.CreateUDiv(low, wide[0]);
-  llvm::Value *first[3] = {b.CreateTrunc(b.CreateURem(low, wide[0]), i32), b.CreateTrunc(b.CreateURem(rest, wide[1]), i32),
-                           b.CreateTrunc(b.CreateUDiv(rest, wide[1]), i32)};
+  llvm::Value *first[3], *rest = low; // the first program's ids; the others follow by carries
+  for (unsigned axis = 0; axis < usedAxes; axis++) {
+    llvm::Value *size = b.CreateZExt(grid[axis], i64);
+    first[axis] = b.CreateTrunc(axis == 2 ? rest : b.CreateURem(rest, size), i32);
+    rest = b.CreateUDiv(rest, size);
+  }
   prologue = b.GetInsertBlock();
   b.CreateBr(loop);
 
   b.SetInsertPoint(loop);
   llvm::PHINode *index = b.CreatePHI(i64, 2, "p"), *id[3];
   index->addIncoming(low, prologue);
-  for (unsigned axis = 0; axis < 3; axis++) {
+  for (unsigned axis = 0; axis < usedAxes; axis++) {
     id[axis] = b.CreatePHI(i32, 2, "pid");
     id[axis]->addIncoming(first[axis], prologue);
     program[axis] = id[axis];
@@ -209,7 +215,7 @@ void Emitter::run() {
 
   llvm::Value *next = b.CreateNUWAdd(index, b.getInt64(1));
   llvm::Value *carry = b.getTrue();
-  for (unsigned axis = 0; axis < 3; axis++) {
+  for (unsigned axis = 0; axis < usedAxes; axis++) {
     llvm::Value *bumped = b.CreateAdd(id[axis], b.CreateZExt(carry, i32));
     if (axis < 2) {
       carry = b.CreateICmpEQ(bumped, grid[axis]);
@@ -239,7 +245,8 @@ void Emitter::beginEntry(llvm::Function *function) {
   function->addFnAttr("min-legal-vector-width", std::to_string(level.vectorBits));
 }
 
-// ---- values ----------------------------------------------------------------------------------------------------------
+// ---- values
+// ----------------------------------------------------------------------------------------------------------
 
 llvm::Value *Emitter::uniform(ValueId value) {
   OPW_CHECK(shape(value) == Shape::Uniform, "a value that differs between lanes where one for all is needed");
@@ -303,16 +310,17 @@ void Emitter::bind(ValueId value, Parts values) {
     slot.parts = std::move(values);
 }
 
-llvm::Value *Emitter::below(llvm::Value *count) {
-  unsigned width = lane.width;
+llvm::Value *Emitter::below(llvm::Value *count, unsigned index) {
+  unsigned width = lane.width, end = width * lane.parts;
   if (width <= 1)
-    return b.CreateICmpSGT(count, b.getInt64(0));
+    return b.CreateICmpSGT(count, b.getInt64(index));
   llvm::Type *element = width <= 16 ? b.getInt32Ty() : b.getInt16Ty();
-  llvm::Value *clamped = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, count, b.getInt64(width));
-  return b.CreateICmpULT(iota(element, 0), splat(b.CreateTrunc(clamped, element)));
+  llvm::Value *clamped = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, count, b.getInt64(end));
+  return b.CreateICmpULT(iota(element, index * width), splat(b.CreateTrunc(clamped, element)));
 }
 
-// ---- ops -------------------------------------------------------------------------------------------------------------
+// ---- ops
+// -------------------------------------------------------------------------------------------------------------
 
 void Emitter::emitBlock(const Block &block) {
   for (OpId id : block.ops)
@@ -472,9 +480,20 @@ bool Emitter::emitCheapCompare(const Op &op) {
   bool narrow = lane.width > 16 && std::abs(step) * reach < (1 << 14);
   llvm::Type *element = narrow ? b.getInt16Ty() : b.getInt32Ty();
   int64_t limit = narrow ? 1 << 14 : 1 << 29;
-  llvm::Value *distance = b.CreateBinaryIntrinsic(llvm::Intrinsic::ssub_sat, slots[y].scalar, slots[x].scalar);
-  distance = b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, distance, b.getInt64(-limit));
-  distance = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, distance, b.getInt64(limit));
+  auto clamp = [&](llvm::Value *value, int64_t bound) {
+    llvm::Type *type = value->getType();
+    value = b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, value, ConstantInt::get(type, -bound, true));
+    return b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, value, ConstantInt::get(type, bound, true));
+  };
+  llvm::Value *distance;
+  auto range = rangeOf(fn, x);
+  if (!narrow && shape(y) == Shape::Uniform && range && range->low >= -limit && range->high <= limit) {
+    // the clamped bound does not change in the loop: what is left there is one subtraction
+    llvm::Value *far = b.CreateTrunc(clamp(slots[y].scalar, 2 * limit), element);
+    distance = b.CreateSub(far, b.CreateTrunc(slots[x].scalar, element));
+  } else {
+    distance = clamp(b.CreateBinaryIntrinsic(llvm::Intrinsic::ssub_sat, slots[y].scalar, slots[x].scalar), limit);
+  }
   llvm::Value *bound = splat(b.CreateTrunc(distance, element));
   Parts parts;
   for (unsigned u = 0; u < lane.parts; u++)

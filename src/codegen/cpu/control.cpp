@@ -1,40 +1,12 @@
-// Control: uniform branches and loops, lane loops, memos.
-#include "codegen/cpu/emitter.h"
+// Uniform control: branches, loops, memos.
+#include "codegen/cpu/phis.h"
 #include "support/check.h"
-
-#include <bit>
 
 namespace opw::cpu {
 
 using namespace ir;
 using llvm::BasicBlock;
 using llvm::PHINode;
-
-namespace {
-
-/// Phis of carried values at the head of a loop, or at a join.
-struct Phis {
-  std::vector<llvm::SmallVector<PHINode *, 4>> nodes;
-
-  Parts values(size_t index) const { return Parts(nodes[index].begin(), nodes[index].end()); }
-  void incoming(const std::vector<Parts> &values, BasicBlock *from) {
-    for (size_t i = 0; i < nodes.size(); i++)
-      for (size_t u = 0; u < nodes[i].size(); u++)
-        nodes[i][u]->addIncoming(values[i][u], from);
-  }
-};
-
-Phis makePhis(llvm::IRBuilder<> &b, const std::vector<Parts> &like) {
-  Phis phis;
-  for (const Parts &parts : like) {
-    auto &nodes = phis.nodes.emplace_back();
-    for (llvm::Value *part : parts)
-      nodes.push_back(b.CreatePHI(part->getType(), 2));
-  }
-  return phis;
-}
-
-} // namespace
 
 void Emitter::emitIf(const Op &op) {
   if (shape(op.operands[0]) != Shape::Uniform)
@@ -72,7 +44,8 @@ void Emitter::emitWhile(const Op &op) {
   std::vector<Parts> inits;
   for (size_t i = 0; i < op.operands.size(); i++)
     inits.push_back(flatten(op.operands[i], shape(before.arguments[i])));
-  BasicBlock *entering = b.GetInsertBlock(), *head = newBlock("while"), *body = newBlock("do"), *exit = newBlock("done");
+  BasicBlock *entering = b.GetInsertBlock(), *head = newBlock("while"), *body = newBlock("do"),
+             *exit = newBlock("done");
   b.CreateBr(head);
   b.SetInsertPoint(head);
   Phis phis = makePhis(b, inits);
@@ -133,179 +106,8 @@ void Emitter::emitSeqLoop(const Op &op) {
     bind(op.results[i], results.values(i));
 }
 
-// ---- lane loops ------------------------------------------------------------------------------------------------------
-
-/// One carried value of a lane loop: an accumulator per part, folded after the loop.
-struct Emitter::Carried {
-  OpKind combine;
-  Type type;
-  Parts parts; ///< at the current place
-};
-
-/// Emits the body for the lanes at `position`; the accumulators move on.
-void Emitter::laneIteration(const Op &loop, llvm::Value *position, std::vector<Carried> &carried) {
-  const Block &body = fn.block(loop.regions[0].blocks[0]);
-  Slot &variable = slots[body.arguments[0]];
-  variable = {};
-  variable.scalar = position;
-  variable.stride = b.getInt64(1);
-  for (size_t i = 0; i < carried.size(); i++)
-    slots[body.arguments[i + 1]].parts = carried[i].parts;
-  emitBlock(body);
-  const Op &yield = fn.op(body.ops.back());
-  for (size_t i = 0; i < carried.size(); i++)
-    for (unsigned u = 0; u < lane.parts; u++) {
-      llvm::Value *value = part(yield.operands[i], u);
-      if (lane.active)
-        value = b.CreateSelect(lane.active, value, carried[i].parts[u]);
-      carried[i].parts[u] = value;
-    }
-}
-
-/// Combines all lanes of all parts, as a tree.
-llvm::Value *Emitter::fold(const Carried &carried, const Parts &parts) {
-  Parts level = parts;
-  while (level.size() > 1) {
-    Parts next;
-    for (size_t u = 0; u + 1 < level.size(); u += 2)
-      next.push_back(combine(carried.combine, carried.type, level[u], level[u + 1]));
-    if (level.size() % 2)
-      next.push_back(level.back());
-    level = std::move(next);
-  }
-  llvm::Value *value = level[0];
-  auto *vector = llvm::dyn_cast<llvm::FixedVectorType>(value->getType());
-  if (!vector)
-    return value;
-  for (unsigned width = vector->getNumElements(); width > 1; width /= 2) {
-    llvm::SmallVector<int, 32> low, high;
-    for (unsigned i = 0; i < width / 2; i++) {
-      low.push_back(i);
-      high.push_back(i + width / 2);
-    }
-    value = combine(carried.combine, carried.type, b.CreateShuffleVector(value, low), b.CreateShuffleVector(value, high));
-  }
-  return b.CreateExtractElement(value, uint64_t{0});
-}
-
-void Emitter::emitLaneLoop(OpId id) {
-  const Op &op = fn.op(id);
-  if (lane.width != 0)
-    refuse("a lane loop inside a lane loop");
-  const LoopForm &form = lanes.loops.at(id);
-  llvm::Value *low = uniform(op.operands[0]), *high = uniform(op.operands[1]);
-  std::vector<Carried> carried;
-  const Attribute *combines = op.attributes.find("combine");
-  for (size_t i = 3; i < op.operands.size(); i++) {
-    Carried c;
-    c.type = fn.type(op.operands[i]);
-    const Attribute *name = combines && i - 3 < combines->items.size() ? &combines->items[i - 3].second : nullptr;
-    if (!name || !findOp(name->text, c.combine))
-      refuse("a lane loop carries a value without a combine operation");
-    identity(c.combine, c.type); // refuses what has none
-    carried.push_back(c);
-  }
-  auto starting = [&](unsigned width, unsigned count) {
-    for (Carried &c : carried) {
-      llvm::Value *start = identity(c.combine, c.type);
-      c.parts.assign(count, width <= 1 ? start : b.CreateVectorSplat(width, start));
-    }
-  };
-  auto state = [&] {
-    std::vector<Parts> all;
-    for (Carried &c : carried)
-      all.push_back(c.parts);
-    return all;
-  };
-  auto restore = [&](const Phis &phis) {
-    for (size_t i = 0; i < carried.size(); i++)
-      carried[i].parts = phis.values(i);
-  };
-  // One stretch of iterations: at least one where `always`, at most one where `once`.
-  auto stretch = [&](llvm::Value *from, llvm::Value *to, int64_t step, bool always, bool once, bool masked) {
-    std::vector<Parts> inits = state();
-    BasicBlock *entering = b.GetInsertBlock(), *head = newBlock("lanes"), *exit = newBlock("after");
-    if (always)
-      b.CreateBr(head);
-    else
-      b.CreateCondBr(b.CreateICmpSLT(from, to), head, exit);
-    b.SetInsertPoint(head);
-    llvm::Value *position = from;
-    PHINode *index = nullptr;
-    Phis phis;
-    if (!once) {
-      position = index = b.CreatePHI(b.getInt64Ty(), 2, "i");
-      index->addIncoming(from, entering);
-      phis = makePhis(b, inits);
-      phis.incoming(inits, entering);
-      restore(phis);
-    }
-    lane.active = masked ? below(b.CreateSub(to, position)) : nullptr;
-    laneIteration(op, position, carried);
-    std::vector<Parts> ended = state();
-    BasicBlock *latch = b.GetInsertBlock();
-    if (once) {
-      b.CreateBr(exit);
-    } else {
-      llvm::Value *next = b.CreateNSWAdd(index, b.getInt64(step));
-      index->addIncoming(next, latch);
-      phis.incoming(ended, latch);
-      b.CreateCondBr(b.CreateICmpSLT(next, to), head, exit);
-    }
-    b.SetInsertPoint(exit);
-    Phis results = makePhis(b, ended);
-    results.incoming(ended, latch);
-    if (!always)
-      results.incoming(inits, entering);
-    restore(results);
-  };
-
-  int64_t chunk = int64_t{form.width} * form.unroll;
-  int64_t limit = form.limit.value_or(INT64_MAX);
-  bool hasMain = limit >= chunk, hasTail = !form.trip || *form.trip % chunk != 0;
-  llvm::Value *mainEnd = low;
-  std::vector<Parts> folded; // results of the stretches so far, per carried value
-  starting(form.width, form.unroll);
-  if (form.trip && *form.trip == 0)
-    hasMain = hasTail = false;
-  if (hasMain) {
-    llvm::Value *count = b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, b.CreateSub(high, low), b.getInt64(0));
-    mainEnd = b.CreateAdd(low, b.CreateAnd(count, b.getInt64(-chunk)));
-    lane = {form.width, form.unroll, nullptr};
-    stretch(low, mainEnd, chunk, form.trip.has_value(), limit < 2 * chunk, false);
-  }
-  std::vector<llvm::Value *> sums(carried.size());
-  if (hasTail) {
-    bool masked = form.tailWidth > 1;
-    if (form.tailWidth != form.width) { // the tail accumulates scalars: the vectors end here
-      lane = {};
-      for (size_t i = 0; i < carried.size(); i++)
-        sums[i] = hasMain ? fold(carried[i], carried[i].parts) : nullptr;
-      starting(form.tailWidth, 1);
-    }
-    std::vector<Parts> others;
-    for (Carried &c : carried) {
-      others.push_back(Parts(c.parts.begin() + 1, c.parts.end()));
-      c.parts.resize(1);
-    }
-    lane = {form.tailWidth, 1, nullptr};
-    int64_t rest = hasMain ? chunk - 1 : limit;
-    if (form.trip)
-      rest = *form.trip % chunk;
-    stretch(mainEnd, high, form.tailWidth, form.trip.has_value(), rest <= int64_t{form.tailWidth}, masked);
-    for (size_t i = 0; i < carried.size(); i++)
-      carried[i].parts.append(others[i].begin(), others[i].end());
-  }
-  lane = {};
-  for (size_t i = 0; i < carried.size(); i++) {
-    llvm::Value *total = fold(carried[i], carried[i].parts);
-    if (sums[i])
-      total = combine(carried[i].combine, carried[i].type, sums[i], total);
-    bindUniform(op.results[i], combine(carried[i].combine, carried[i].type, uniform(op.operands[i + 3]), total));
-  }
-}
-
-// ---- memo ------------------------------------------------------------------------------------------------------------
+// ---- memo
+// ------------------------------------------------------------------------------------------------------------
 
 /// The key area of a slot: the launch's epoch, then the scalars, each in 8 bytes.
 void Emitter::emitMemo(OpId id) {

@@ -71,7 +71,8 @@ llvm::Value *Emitter::convertFloat(llvm::Value *x, Elem from, Elem to, bool towa
       if (towardZero) {
         llvm::Type *i32 = likeShape(b.getInt32Ty(), wide);
         llvm::Value *above = b.CreateFCmpOGT(magnitude(b.CreateFPExt(result, wide->getType())), magnitude(wide));
-        result = b.CreateBitCast(b.CreateSub(b.CreateBitCast(result, i32), b.CreateZExt(above, i32)), result->getType());
+        result =
+            b.CreateBitCast(b.CreateSub(b.CreateBitCast(result, i32), b.CreateZExt(above, i32)), result->getType());
       }
     }
   } else {
@@ -83,7 +84,8 @@ llvm::Value *Emitter::convertFloat(llvm::Value *x, Elem from, Elem to, bool towa
 
 /// f32 to a format of 16 or 8 bits.
 llvm::Value *Emitter::toSmall(llvm::Value *x, Elem to, bool towardZero) {
-  llvm::Type *i32 = likeShape(b.getInt32Ty(), x), *i16 = likeShape(b.getInt16Ty(), x), *i8 = likeShape(b.getInt8Ty(), x);
+  llvm::Type *i32 = likeShape(b.getInt32Ty(), x), *i16 = likeShape(b.getInt16Ty(), x),
+             *i8 = likeShape(b.getInt8Ty(), x);
   llvm::Value *bits = b.CreateBitCast(x, i32);
   auto at = [&](int64_t value) { return integer(i32, value); };
   if (to == Elem::F16) {
@@ -144,7 +146,8 @@ llvm::Value *Emitter::toSmall(llvm::Value *x, Elem to, bool towardZero) {
 }
 
 llvm::Value *Emitter::fromSmall(llvm::Value *x, Elem from) {
-  llvm::Type *i32 = likeShape(b.getInt32Ty(), x), *i16 = likeShape(b.getInt16Ty(), x), *f32 = likeShape(b.getFloatTy(), x);
+  llvm::Type *i32 = likeShape(b.getInt32Ty(), x), *i16 = likeShape(b.getInt16Ty(), x),
+             *f32 = likeShape(b.getFloatTy(), x);
   if (from == Elem::F8E5M2) { // the upper half of an f16
     llvm::Value *half = b.CreateShl(b.CreateZExt(x, i16), integer(i16, 8));
     return toFloat(half, Elem::F16);

@@ -1,6 +1,6 @@
-// plan.dot as a grid of micro-kernels. One internal function does a whole dot: for each strip of B and each block of rows,
-// the accumulators of the tile are SSA values of a rolled loop over K, so that they stay in registers. Everything about the
-// layout is a constant in it; dots of one form share the function.
+// plan.dot as a grid of micro-kernels. One internal function does a whole dot: for each strip of B and each block of
+// rows, the accumulators of the tile are SSA values of a rolled loop over K, so that they stay in registers. Everything
+// about the layout is a constant in it; dots of one form share the function.
 #include "codegen/cpu/emitter.h"
 #include "support/check.h"
 
@@ -30,7 +30,8 @@ struct Tile {
   int64_t rows, vectors, width;
 };
 
-/// Enough accumulators to hide the latency of an FMA, few enough for the register file, B rows shared by many A elements.
+/// Enough accumulators to hide the latency of an FMA, few enough for the register file, B rows shared by many A
+/// elements.
 Tile chooseTile(const Level &level, int64_t rows, int64_t panel) {
   Tile tile;
   tile.width = std::min<int64_t>(level.lanes(32), panel);
@@ -59,12 +60,15 @@ llvm::Function *Emitter::dotKernel(const DotForm &form) {
     function->addParamAttr(i, llvm::Attribute::NoAlias);
   llvm::IRBuilderBase::InsertPointGuard guard(b);
   llvm::Function *outer = std::exchange(entry, function);
-  llvm::Value *c = function->getArg(0), *a = function->getArg(1), *panels = function->getArg(2), *scale = function->getArg(3);
+  llvm::Value *c = function->getArg(0), *a = function->getArg(1), *panels = function->getArg(2),
+              *scale = function->getArg(3);
   BasicBlock *start = newBlock("entry"), *strip = newBlock("strip"), *block = newBlock("rows"), *step = newBlock("k"),
              *stored = newBlock("store"), *nextStrip = newBlock("next"), *done = newBlock("done");
   auto at = [&](llvm::Value *base, llvm::Value *offset) { return b.CreateGEP(f32, base, offset); };
   auto off = [&](llvm::Value *base, int64_t offset) { return b.CreateConstGEP1_64(f32, base, offset); };
-  auto load = [&](llvm::Type *type, llvm::Value *pointer) { return b.CreateAlignedLoad(type, pointer, llvm::Align(4)); };
+  auto load = [&](llvm::Type *type, llvm::Value *pointer) {
+    return b.CreateAlignedLoad(type, pointer, llvm::Align(4));
+  };
 
   b.SetInsertPoint(start);
   b.CreateBr(strip);
@@ -105,7 +109,8 @@ llvm::Function *Emitter::dotKernel(const DotForm &form) {
     sums.push_back(b.CreatePHI(vector, 2));
     sums.back()->addIncoming(init, block);
   }
-  llvm::Value *aNow = at(aStart, b.CreateMul(k, b.getInt64(form.aCol))), *bNow = at(bStart, b.CreateMul(k, b.getInt64(form.panel)));
+  llvm::Value *aNow = at(aStart, b.CreateMul(k, b.getInt64(form.aCol))),
+              *bNow = at(bStart, b.CreateMul(k, b.getInt64(form.panel)));
   std::vector<llvm::Value *> row, ended;
   for (int64_t v = 0; v < tile.vectors; v++)
     row.push_back(load(vector, off(bNow, v * tile.width)));
@@ -151,8 +156,8 @@ void Emitter::emitDot(const Op &op) {
   form.aRow = number("a_row", form.depth);
   form.aCol = number("a_col", 1);
   std::string_view init = op.attributes.textOr("init", "load");
-  form.init = init == "zero"         ? DotForm::Init::Zero
-              : init == "scale_rows" ? DotForm::Init::ScaleRows
+  form.init = init == "zero"          ? DotForm::Init::Zero
+              : init == "scale_rows"  ? DotForm::Init::ScaleRows
               : init == "scale_lanes" ? DotForm::Init::ScaleLanes
                                       : DotForm::Init::Load;
   auto power = [](int64_t x) { return x > 0 && (x & (x - 1)) == 0; };

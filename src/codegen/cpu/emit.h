@@ -1,5 +1,5 @@
-// Plan IR -> machine code: one ELF object for one CPU level. The object has one global symbol, the entry (opw_cpu_entry_t of
-// plugin.h), and needs none.
+// Plan IR -> machine code: one ELF object for one CPU level. The object has one global symbol, the entry
+// (opw_cpu_entry_t of plugin.h), and needs none.
 #pragma once
 
 #include "ir/module.h"
@@ -13,21 +13,22 @@
 namespace opw::cpu {
 
 struct EmitOptions {
-  std::string level = "host";        ///< a name that findLevel knows
-  std::string entry = "opw_kernel";  ///< symbol of the entry function
-  bool fpFusion = true;              ///< a*b + c may be fused
-  bool dump = false;                 ///< keep the texts of EmittedObject
-  bool verify = false;               ///< run LLVM's verifier, for tests and debugging
+  std::string level = "host";       ///< a name that findLevel knows
+  std::string entry = "opw_kernel"; ///< symbol of the entry function
+  bool fpFusion = true;             ///< a*b + c may be fused
+  bool dump = false;                ///< keep the texts of EmittedObject
+  bool verify = false;              ///< run LLVM's verifier, for tests and debugging
 };
 
 struct EmittedObject {
   std::string object;
-  uint64_t scratchBytes = 0; ///< memory that a worker's opw_cpu_scratch_t must have
+  uint64_t scratchBytes = 0;                         ///< memory that a worker's opw_cpu_scratch_t must have
   std::vector<std::pair<std::string, double>> times; ///< stages and their milliseconds
   std::string llvmIr, optimizedIr, assembly;         ///< with EmitOptions::dump
 };
 
-/// Emits one plan function of the module. Thread-safe. An op or type that has no emission is refused with its source line.
+/// Emits one plan function of the module. Thread-safe. An op or type that has no emission is refused with its source
+/// line.
 Result<EmittedObject> emit(const ir::Module &module, const ir::Function &plan, const EmitOptions &options);
 
 } // namespace opw::cpu

@@ -1,7 +1,8 @@
 // The emitter of one plan function, shared by the files of this folder; it is the only header that shows LLVM.
 //
-// A plan value is emitted as a scalar, or inside a lane loop as `parts` vectors of `width` lanes (lanes.h). f16, bf16 and the
-// 8-bit floats live in integers of their width and are converted around arithmetic, so that no conversion ever becomes a call.
+// A plan value is emitted as a scalar, or inside a lane loop as `parts` vectors of `width` lanes (lanes.h). f16, bf16
+// and the 8-bit floats live in integers of their width and are converted around arithmetic, so that no conversion ever
+// becomes a call.
 #pragma once
 
 #include "codegen/cpu/emit.h"
@@ -26,9 +27,9 @@ using Parts = llvm::SmallVector<llvm::Value *, 4>;
 
 /// What stands for a plan value at the place that is being emitted.
 struct Slot {
-  llvm::Value *scalar = nullptr; ///< Uniform: the value; Linear: that of lane 0 of part 0
-  llvm::Value *stride = nullptr; ///< Linear
-  Parts parts;                   ///< Lanes; of a Linear value once it was needed as vectors
+  llvm::Value *scalar = nullptr;    ///< Uniform: the value; Linear: that of lane 0 of part 0
+  llvm::Value *stride = nullptr;    ///< Linear
+  Parts parts;                      ///< Lanes; of a Linear value once it was needed as vectors
   llvm::BasicBlock *home = nullptr; ///< block that made the parts of a Linear value
 };
 
@@ -36,7 +37,7 @@ struct Slot {
 struct LaneContext {
   unsigned width = 0;
   unsigned parts = 1;
-  llvm::Value *active = nullptr; ///< lanes of the only part that take part; null = all
+  Parts active; ///< lanes that take part, by part; empty = all
 };
 
 class Emitter {
@@ -66,6 +67,7 @@ private:
   llvm::Value *grid[3] = {}, *program[3] = {};
   uint64_t scratchEnd = 0;
   bool streamed = false;
+  unsigned usedAxes = 0; ///< x; x and y; or all program ids
   std::map<ir::OpId, uint64_t> bufferOffsets, memoOffsets;
   std::map<ir::OpId, llvm::MDNode *> bufferScopes; ///< alias.scope list of a buffer
   std::map<ir::OpId, llvm::MDNode *> bufferOthers; ///< noalias list of a buffer
@@ -93,18 +95,25 @@ private:
   void bind(ir::ValueId value, Parts values);
   void bindUniform(ir::ValueId value, llvm::Value *scalar) { slots[value].scalar = scalar; }
   llvm::Value *iota(llvm::Type *element, unsigned start, int64_t stride = 1) const;
-  llvm::Value *below(llvm::Value *count); ///< mask of the lanes < count
+  llvm::Value *below(llvm::Value *count, unsigned index); ///< mask of the lanes of a part that are < count
   llvm::BasicBlock *newBlock(const char *name);
 
   // control.cpp
   void emitIf(const ir::Op &op);
   void emitWhile(const ir::Op &op);
   void emitSeqLoop(const ir::Op &op);
-  void emitLaneLoop(ir::OpId id);
   void emitMemo(ir::OpId id);
+
+  // lane_loop.cpp
   struct Carried;
+  void emitLaneLoop(ir::OpId id);
+  std::vector<Carried> carriedOf(const ir::Op &op);
+  void startCarried(std::vector<Carried> &carried, unsigned width, unsigned count);
   void laneIteration(const ir::Op &loop, llvm::Value *position, std::vector<Carried> &carried);
-  llvm::Value *fold(const Carried &carried, const Parts &parts);
+  llvm::Value *laneStretch(const ir::Op &op, std::vector<Carried> &carried, llvm::Value *low, llvm::Value *high,
+                           int64_t step, bool always, bool once);
+  void laneTail(const ir::Op &op, std::vector<Carried> &carried, llvm::Value *low, llvm::Value *high, bool always);
+  llvm::Value *fold(const Carried &carried);
 
   // memory.cpp
   struct Access;
@@ -118,6 +127,12 @@ private:
   void guardedStore(const Access &access, llvm::Value *pointer, llvm::Value *value, llvm::Value *mask);
   llvm::Value *maskOf(const Access &access, unsigned index);
   llvm::Instruction *tag(llvm::Instruction *access, const Access &of);
+  // masked.cpp
+  bool laneByLane(const Access &access, bool store) const;
+  llvm::Value *eachActive(llvm::Value *mask, llvm::Value *start,
+                          llvm::function_ref<llvm::Value *(llvm::Value *, llvm::Value *)> body);
+  llvm::Value *loadActive(const Access &access, llvm::Value *place, llvm::Value *mask, llvm::Value *other);
+  void storeActive(const Access &access, llvm::Value *place, llvm::Value *value, llvm::Value *mask);
   template <typename Then> void when(llvm::Value *condition, Then then);
 
   // arith.cpp: on scalars and vectors alike, driven by the LLVM types of the operands
@@ -135,10 +150,10 @@ private:
   llvm::Value *clamp(const ir::Op &op, llvm::ArrayRef<llvm::Value *> in);
 
   // convert.cpp
-  llvm::Value *toFloat(llvm::Value *x, ir::Elem from);   ///< f32, or f64 of an f64
-  llvm::Value *fromFloat(llvm::Value *x, ir::Elem to);   ///< of an f32 or f64, to nearest even
+  llvm::Value *toFloat(llvm::Value *x, ir::Elem from); ///< f32, or f64 of an f64
+  llvm::Value *fromFloat(llvm::Value *x, ir::Elem to); ///< of an f32 or f64, to nearest even
   llvm::Value *convertFloat(llvm::Value *x, ir::Elem from, ir::Elem to, bool towardZero);
-  llvm::Value *toOdd(llvm::Value *x);                    ///< f64 to f32, rounded to odd
+  llvm::Value *toOdd(llvm::Value *x); ///< f64 to f32, rounded to odd
   llvm::Value *toSmall(llvm::Value *x, ir::Elem to, bool towardZero);
   llvm::Value *fromSmall(llvm::Value *x, ir::Elem from);
 

@@ -1,4 +1,5 @@
-// Links an object into this process with JITLink. Our objects need no symbols, so no symbol table of the process is involved.
+// Links an object into this process with JITLink. Our objects need no symbols, so no symbol table of the process is
+// involved.
 #include "codegen/cpu/jit.h"
 
 #include "llvm/ExecutionEngine/JITLink/JITLink.h"
@@ -44,7 +45,9 @@ public:
   void notifyFinalized(jitlink::JITLinkMemoryManager::FinalizedAlloc allocation) override {
     state.allocation = std::move(allocation);
   }
-  jitlink::LinkGraphPassFunction getMarkLivePass(const llvm::Triple &) const override { return jitlink::markAllSymbolsLive; }
+  jitlink::LinkGraphPassFunction getMarkLivePass(const llvm::Triple &) const override {
+    return jitlink::markAllSymbolsLive;
+  }
 
 private:
   State &state;

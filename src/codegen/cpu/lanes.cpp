@@ -128,8 +128,8 @@ private:
   bool changed = false;
 
   struct Census {
-    unsigned widest = 0;  ///< bits of the widest element computed in lanes
-    unsigned weight = 0;  ///< vector instructions, roughly
+    unsigned widest = 0;       ///< bits of the widest element computed in lanes
+    unsigned weight = 0;       ///< vector instructions, roughly
     bool narrowMemory = false; ///< elements of 8 or 16 bits in memory
     bool innerLoop = false;
   };
@@ -186,11 +186,11 @@ private:
     unsigned width = std::max(level.lanes(bits), 8u);
     unsigned unroll;
     if (accumulates)
-      unroll = census.weight <= 8 ? 4 : census.weight <= 40 ? 2 : 1;
+      unroll = census.weight <= 3 ? 4 : census.weight <= 10 ? 2 : 1; // long bodies overlap by themselves
     else if (census.innerLoop)
-      unroll = census.weight <= 10 ? 4 : census.weight <= 24 ? 2 : 1;
+      unroll = census.weight <= 6 ? 4 : census.weight <= 12 ? 2 : 1;
     else
-      unroll = census.weight <= 32 ? 2 : 1;
+      unroll = census.weight <= 12 ? 2 : 1;
     int64_t limit = form.limit.value_or(INT64_MAX);
     while (width > 4 && limit <= int64_t(width) / 2)
       width /= 2;
@@ -374,7 +374,8 @@ private:
         widen(v);
       for (ValueId v : op.operands)
         widen(v);
-      for (ValueId v : op.operands) // a linear operand of a vector op is made a vector, but for addresses and cheap compares
+      for (ValueId v :
+           op.operands) // a linear operand of a vector op is made a vector, but for addresses and cheap compares
         if (shape(v) == Shape::Linear && op.kind != OpKind::PlanLoad && op.kind != OpKind::PlanStore &&
             op.kind != OpKind::PlanPrefetch && op.kind != OpKind::CmpI && op.results.size() == 1 &&
             shape(op.results[0]) == Shape::Lanes)
@@ -388,7 +389,8 @@ private:
         }
       }
       if (lanes) {
-        bool soft = !op.results.empty() && fn.type(op.results[0]).isFloatLike() && bitWidth(fn.type(op.results[0]).elem) < 32;
+        bool soft =
+            !op.results.empty() && fn.type(op.results[0]).isFloatLike() && bitWidth(fn.type(op.results[0]).elem) < 32;
         census.weight += weightOf(op.kind) * (soft ? 4 : 1);
       }
     }

@@ -1,4 +1,5 @@
-// How lane loops become vectors: which values are scalars, which are linear in the lane, how wide a loop is and how often it is unrolled.
+// How lane loops become vectors: which values are scalars, which are linear in the lane, how wide a loop is and how
+// often it is unrolled.
 #pragma once
 
 #include "codegen/cpu/level.h"
@@ -27,7 +28,7 @@ struct LoopForm {
 };
 
 struct LaneAnalysis {
-  std::vector<Shape> shapes;                     ///< by value
+  std::vector<Shape> shapes;                    ///< by value
   std::unordered_map<ir::OpId, LoopForm> loops; ///< of the lane loops
 };
 

@@ -24,7 +24,7 @@ Level levelV3() {
   level.name = "x86-64-v3";
   level.cpu = "x86-64-v3";
   level.tune = "haswell"; // masked gathers stay one instruction instead of a branch per lane
-  level.features = "+fast-gather";
+  level.features = "+fast-gather,-idivq-to-divl";
   level.vectorBits = 256;
   level.dot = {4, 2};
   level.dotWide = {2, 4};
@@ -36,7 +36,7 @@ Level levelV4() {
   level.name = "x86-64-v4";
   level.cpu = "x86-64-v4";
   level.tune = "x86-64-v4";
-  level.features = "-prefer-256-bit";
+  level.features = "-prefer-256-bit,-idivq-to-divl";
   level.vectorBits = 512;
   level.maskRegisters = true;
   level.dot = {8, 2};

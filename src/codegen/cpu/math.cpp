@@ -1,6 +1,6 @@
-// Math functions as straight-line code, for scalars and vectors: no call, so no library, and nothing stands between a loop
-// and its registers. The coefficients are minimax fits (Remez exchange) of the functions named beside them; f32 results are
-// within 2 ulp, special values exact.
+// Math functions as straight-line code, for scalars and vectors: no call, so no library, and nothing stands between a
+// loop and its registers. The coefficients are minimax fits (Remez exchange) of the functions named beside them; f32
+// results are within 2 ulp, special values exact.
 #include "codegen/cpu/math_builder.h"
 
 #include "llvm/IR/IntrinsicsX86.h"
@@ -13,34 +13,38 @@ using llvm::Intrinsic::ID;
 namespace {
 
 // (exp(r) - 1 - r) / r^2 on |r| <= ln(2)/2
-const std::vector<double> kExp32 = {0.49999993413732611, 0.16666520108611829, 0.0416683940278569072, 0.00836878043959922627,
-                                    0.00138144746760343019};
-const std::vector<double> kExp64 = {0.500000000000000004, 0.166666666666666836, 0.0416666666666660891, 0.00833333333331692003,
-                                    0.00138888888891172767, 0.00019841269896673631, 0.0000248015869245605509,
-                                    2.75572345660130401e-6, 2.75575828470860945e-7, 2.51121420278060623e-8, 2.082651699144883e-9};
+const std::vector<double> kExp32 = {0.49999993413732611, 0.16666520108611829, 0.0416683940278569072,
+                                    0.00836878043959922627, 0.00138144746760343019};
+const std::vector<double> kExp64 = {0.500000000000000004,     0.166666666666666836,   0.0416666666666660891,
+                                    0.00833333333331692003,   0.00138888888891172767, 0.00019841269896673631,
+                                    0.0000248015869245605509, 2.75572345660130401e-6, 2.75575828470860945e-7,
+                                    2.51121420278060623e-8,   2.082651699144883e-9};
 // (2^r - 1) / r on |r| <= 1/2
-const std::vector<double> kExpTwo32 = {0.69314720298498177, 0.240226478983982244, 0.0555033216392215886, 0.0096184383929854195,
-                                       0.00133990031577807845, 0.000153533175187555062};
-const std::vector<double> kExpTwo64 = {0.693147180559945309, 0.240226506959100715, 0.0555041086648216882, 0.00961812910762832811,
-                                       0.00133335581463924068, 0.000154035303936427572, 0.0000152527338546181033,
-                                       1.32154865937717803e-6, 1.01780518064075711e-7, 7.05497471798977697e-9,
-                                       4.45659246566093763e-10, 2.56253308585329533e-11};
+const std::vector<double> kExpTwo32 = {0.69314720298498177,   0.240226478983982244,   0.0555033216392215886,
+                                       0.0096184383929854195, 0.00133990031577807845, 0.000153533175187555062};
+const std::vector<double> kExpTwo64 = {0.693147180559945309,     0.240226506959100715,    0.0555041086648216882,
+                                       0.00961812910762832811,   0.00133335581463924068,  0.000154035303936427572,
+                                       0.0000152527338546181033, 1.32154865937717803e-6,  1.01780518064075711e-7,
+                                       7.05497471798977697e-9,   4.45659246566093763e-10, 2.56253308585329533e-11};
 // (log(1+f) - f + f^2/2) / f^3 on sqrt(1/2) <= 1+f <= sqrt(2)
-const std::vector<double> kLog32 = {0.333333317056024538, -0.250008209744684038, 0.200012272906057365, -0.166233596941205749,
-                                    0.142017458012404657, -0.131601453466806543, 0.127616650491352519, -0.0763471796754247758};
+const std::vector<double> kLog32 = {0.333333317056024538,  -0.250008209744684038, 0.200012272906057365,
+                                    -0.166233596941205749, 0.142017458012404657,  -0.131601453466806543,
+                                    0.127616650491352519,  -0.0763471796754247758};
 // (log((1+s)/(1-s)) - 2s) / s^3 in s^2
-const std::vector<double> kLog64 = {0.66666666666666661, 0.400000000000062429, 0.285714285690872774, 0.222222226465767503,
-                                    0.181817756836927546, 0.153870899431857813, 0.132501368436070863, 0.132511563466978367};
+const std::vector<double> kLog64 = {0.66666666666666661,  0.400000000000062429, 0.285714285690872774,
+                                    0.222222226465767503, 0.181817756836927546, 0.153870899431857813,
+                                    0.132501368436070863, 0.132511563466978367};
 // (tanh(x) - x) / x^3 in x^2 on |x| <= sqrt(0.4)
-const std::vector<double> kTanh = {-0.333333304500313582, 0.133331916321517563, -0.053944887568612889, 0.0216901480601331301,
-                                   -0.00815068528272881869, 0.00211800794133266908};
+const std::vector<double> kTanh = {-0.333333304500313582, 0.133331916321517563,    -0.053944887568612889,
+                                   0.0216901480601331301, -0.00815068528272881869, 0.00211800794133266908};
 // erf(x) / x - 1 in x^2 on |x| <= 1
-const std::vector<double> kErf = {0.12837916572690345, -0.376126258236866939, 0.112835851417346011, -0.0268538116758386168,
-                                  0.00518832724928465824, -0.000801019017649792232, 0.0000785385086464564345};
+const std::vector<double> kErf = {0.12837916572690345,     -0.376126258236866939,  0.112835851417346011,
+                                  -0.0268538116758386168,  0.00518832724928465824, -0.000801019017649792232,
+                                  0.0000785385086464564345};
 // log(1 - erf(x)) on 1 <= x <= 4
-const std::vector<double> kErfTail = {0.000187892508725423448, -1.1295777351376863, -0.633221247476343426, -0.108417124539048364,
-                                      0.0252073387032713014, -0.00420422029497612868, 0.000441267115339915756,
-                                      -0.000021680947727908284};
+const std::vector<double> kErfTail = {0.000187892508725423448, -1.1295777351376863,     -0.633221247476343426,
+                                      -0.108417124539048364,   0.0252073387032713014,   -0.00420422029497612868,
+                                      0.000441267115339915756, -0.000021680947727908284};
 
 } // namespace
 
@@ -51,7 +55,8 @@ llvm::Value *MathBuilder::scale(llvm::Value *p, llvm::Value *n, llvm::Value *bit
   if (level.vectorBits == 512 && width == (wide ? 8u : 16u)) {
     llvm::Type *mask = b.getIntNTy(width);
     ID id = wide ? llvm::Intrinsic::x86_avx512_mask_scalef_pd_512 : llvm::Intrinsic::x86_avx512_mask_scalef_ps_512;
-    return b.CreateIntrinsic(id, {}, {p, n, llvm::Constant::getNullValue(type), llvm::Constant::getAllOnesValue(mask), b.getInt32(4)});
+    return b.CreateIntrinsic(
+        id, {}, {p, n, llvm::Constant::getNullValue(type), llvm::Constant::getAllOnesValue(mask), b.getInt32(4)});
   }
   // Two factors: 2^n alone may be out of range where p * 2^n is not.
   llvm::Value *half = b.CreateAShr(bits, i(1)), *rest = b.CreateSub(bits, half);
@@ -61,7 +66,8 @@ llvm::Value *MathBuilder::scale(llvm::Value *p, llvm::Value *n, llvm::Value *bit
   return mul(mul(p, power(half)), power(rest));
 }
 
-/// x to the nearest whole number, for |x| < 2^21: as a float, and as an integer without a conversion that NaN would upset.
+/// x to the nearest whole number, for |x| < 2^21: as a float, and as an integer without a conversion that NaN would
+/// upset.
 llvm::Value *MathBuilder::whole(llvm::Value *x, double factor, llvm::Value *&bits) {
   double magic = wide ? 6755399441055744.0 : 12582912.0; // 1.5 * 2^52 or 2^23: rounding happens at the unit
   llvm::Value *shifted = fma(x, c(factor), c(magic));
@@ -108,7 +114,8 @@ llvm::Value *MathBuilder::log(llvm::Value *x, bool base2) {
   }
   llvm::Value *result;
   if (base2) { // f has few bits: its product with the rounded constant needs the constant's rest
-    llvm::Value *high = c(wide ? 1.4426950408889634 : 1.44269502162933350), *low = c(wide ? 2.0355273740931033e-17 : 1.92596299113e-8);
+    llvm::Value *high = c(wide ? 1.4426950408889634 : 1.44269502162933350),
+                *low = c(wide ? 2.0355273740931033e-17 : 1.92596299113e-8);
     llvm::Value *tail = fma(rest, high, mul(f, low));
     result = add(e, mul(f, high));
     llvm::Value *lost = fma(f, high, sub(e, result)); // exact where e is 0 or dominates

@@ -29,7 +29,9 @@ public:
     return b.CreateIntrinsic(llvm::Intrinsic::fma, {type}, {x, y, z});
   }
   llvm::Value *abs(llvm::Value *x) { return b.CreateUnaryIntrinsic(llvm::Intrinsic::fabs, x); }
-  llvm::Value *copySign(llvm::Value *x, llvm::Value *sign) { return b.CreateBinaryIntrinsic(llvm::Intrinsic::copysign, x, sign); }
+  llvm::Value *copySign(llvm::Value *x, llvm::Value *sign) {
+    return b.CreateBinaryIntrinsic(llvm::Intrinsic::copysign, x, sign);
+  }
   /// NaN stays NaN, as in one min or max instruction.
   llvm::Value *atLeast(llvm::Value *x, double low) { return b.CreateSelect(b.CreateFCmpOGT(c(low), x), c(low), x); }
   llvm::Value *atMost(llvm::Value *x, double high) { return b.CreateSelect(b.CreateFCmpOLT(c(high), x), c(high), x); }

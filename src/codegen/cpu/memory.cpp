@@ -1,24 +1,12 @@
-// Loads, stores and prefetches. The lanes of an offset choose the access: contiguous, reversed, one for all, or gathered.
-#include "codegen/cpu/emitter.h"
+// Loads, stores and prefetches. The lanes of an offset choose the access: contiguous, reversed, one for all, or
+// gathered.
+#include "codegen/cpu/access.h"
 #include "support/check.h"
 
 namespace opw::cpu {
 
 using namespace ir;
 using llvm::BasicBlock;
-
-struct Emitter::Access {
-  enum class Kind { One, Contiguous, Reversed, Scattered } kind;
-  ValueId offset;
-  llvm::Value *base;
-  llvm::Type *element; ///< in memory: i1 is a byte
-  unsigned bytes;
-  bool boolean;
-  ValueId mask = kNone;
-  bool uniformMask = true;
-  OpId buffer = kNone;    ///< what the base points into, where known
-  bool argument = false;  ///< the base comes from an argument
-};
 
 template <typename Then> void Emitter::when(llvm::Value *condition, Then then) {
   if (auto *constant = llvm::dyn_cast<llvm::ConstantInt>(condition)) {
@@ -92,9 +80,9 @@ llvm::Value *Emitter::maskOf(const Access &access, unsigned index) {
   llvm::Value *mask = access.mask == kNone ? nullptr : part(access.mask, index);
   if (auto *constant = llvm::dyn_cast_or_null<llvm::Constant>(mask); constant && constant->isAllOnesValue())
     mask = nullptr;
-  if (!lane.active)
+  if (lane.active.empty())
     return mask;
-  return mask ? b.CreateAnd(lane.active, mask) : lane.active;
+  return mask ? b.CreateAnd(lane.active[index], mask) : lane.active[index];
 }
 
 llvm::Value *Emitter::guardedLoad(const Access &access, llvm::Value *pointer, llvm::Value *mask, llvm::Value *other) {
@@ -146,14 +134,20 @@ llvm::Value *Emitter::loadPart(const Access &access, unsigned index, llvm::Value
       llvm::Value *value = tag(b.CreateAlignedLoad(type, pointer, align), access);
       return reverse ? reversed(b, value) : value;
     }
-    llvm::Value *value = tag(b.CreateMaskedLoad(type, pointer, align, reverse ? reversed(b, mask) : mask,
-                                                reverse ? reversed(b, other) : other), access);
+    if (reverse) {
+      mask = reversed(b, mask);
+      other = reversed(b, other);
+    }
+    llvm::Value *value = laneByLane(access, false) ? loadActive(access, pointer, mask, other)
+                                                   : tag(b.CreateMaskedLoad(type, pointer, align, mask, other), access);
     return reverse ? reversed(b, value) : value;
   }
   case Access::Kind::Scattered:
     break;
   }
   llvm::Value *pointers = b.CreateGEP(access.element, access.base, part(access.offset, index));
+  if (mask && laneByLane(access, false))
+    return loadActive(access, pointers, mask, other);
   return tag(b.CreateMaskedGather(type, pointers, align, mask, mask ? other : nullptr), access);
 }
 
@@ -170,8 +164,8 @@ void Emitter::emitLoad(const Op &op) {
   if (shape(result) == Shape::Uniform) {
     llvm::Value *pointer = b.CreateGEP(access.element, access.base, uniform(access.offset));
     llvm::Value *mask = access.mask == kNone ? nullptr : uniform(access.mask);
-    llvm::Value *other = op.operands.size() > 3 ? toMemory(uniform(op.operands[3]))
-                                                : llvm::Constant::getNullValue(access.element);
+    llvm::Value *other =
+        op.operands.size() > 3 ? toMemory(uniform(op.operands[3])) : llvm::Constant::getNullValue(access.element);
     if (auto *constant = llvm::dyn_cast_or_null<llvm::ConstantInt>(mask); constant && constant->isOne())
       mask = nullptr;
     bindUniform(result, fromMemory(guardedLoad(access, pointer, mask, other)));
@@ -198,6 +192,8 @@ void Emitter::storePart(const Access &access, unsigned index, llvm::Value *value
       value = reversed(b, value);
       mask = mask ? reversed(b, mask) : nullptr;
     }
+    if (mask && laneByLane(access, true))
+      return storeActive(access, pointer, value, mask);
     if (mask) {
       tag(b.CreateMaskedStore(value, pointer, align, mask), access);
       return;
@@ -210,6 +206,8 @@ void Emitter::storePart(const Access &access, unsigned index, llvm::Value *value
     return;
   }
   llvm::Value *pointers = b.CreateGEP(access.element, access.base, part(access.offset, index));
+  if (mask && laneByLane(access, true))
+    return storeActive(access, pointers, value, mask);
   tag(b.CreateMaskedScatter(value, pointers, align, mask), access);
 }
 
@@ -223,7 +221,8 @@ void Emitter::emitStore(const Op &op) {
   if (!lanes) { // one element for all lanes
     llvm::Value *offset = slots[access.offset].scalar;
     llvm::Value *pointer = b.CreateGEP(access.element, access.base, offset);
-    guardedStore(access, pointer, toMemory(uniform(op.operands[2])), access.mask == kNone ? nullptr : uniform(access.mask));
+    guardedStore(access, pointer, toMemory(uniform(op.operands[2])),
+                 access.mask == kNone ? nullptr : uniform(access.mask));
     return;
   }
   if (lane.width <= 1) {

@@ -23,7 +23,8 @@ llvm::Function *reduceFunction(llvm::Module &module, llvm::Function *like) {
   llvm::IRBuilder<> b(context);
   auto *type = llvm::FunctionType::get(b.getInt64Ty(), {b.getFloatTy()}, false);
   auto *function = llvm::Function::Create(type, llvm::GlobalValue::InternalLinkage, kReduceName, module);
-  function->setAttributes(llvm::AttributeList().addFnAttributes(context, llvm::AttrBuilder(context, like->getAttributes().getFnAttrs())));
+  function->setAttributes(
+      llvm::AttributeList().addFnAttributes(context, llvm::AttrBuilder(context, like->getAttributes().getFnAttrs())));
   function->addFnAttr(llvm::Attribute::NoInline);
   function->setDoesNotAccessMemory();
   b.SetInsertPoint(llvm::BasicBlock::Create(context, "entry", function));
@@ -32,17 +33,20 @@ llvm::Function *reduceFunction(llvm::Module &module, llvm::Function *like) {
   llvm::Value *mantissa = b.CreateOr(b.CreateAnd(bits, 0x7fffff), 0x800000);
   llvm::Value *exponent = b.CreateSub(b.CreateAnd(b.CreateLShr(bits, 23), 0xff), b.getInt64(150)); // of the last bit
   // 2/pi below the point; drop what is a multiple of 4 after the product: the first exponent - 2 bits
-  llvm::Constant *twoOverPi = llvm::ConstantInt::get(context, llvm::APInt(256, "a2f9836e4e441529fc2757d1f534ddc0db6295993c439041fe5163abdebbc561", 16));
+  llvm::Constant *twoOverPi = llvm::ConstantInt::get(
+      context, llvm::APInt(256, "a2f9836e4e441529fc2757d1f534ddc0db6295993c439041fe5163abdebbc561", 16));
   llvm::Value *first = b.CreateAdd(exponent, b.getInt64(-2)); // negative below 2^25
   llvm::Value *from = b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, first, b.getInt64(0));
   llvm::Value *down = b.CreateAdd(b.CreateSub(from, first), b.getInt64(128));
   llvm::Value *window = b.CreateLShr(b.CreateShl(twoOverPi, b.CreateZExt(from, i256)), b.CreateZExt(down, i256));
-  llvm::Value *product = b.CreateMul(b.CreateTrunc(window, i128), b.CreateZExt(mantissa, i128)); // in units of 2^-126 quadrants
+  llvm::Value *product =
+      b.CreateMul(b.CreateTrunc(window, i128), b.CreateZExt(mantissa, i128)); // in units of 2^-126 quadrants
   // to nearest: add half a quadrant, take the two top bits, keep the signed rest
   llvm::Value *top = b.CreateTrunc(b.CreateLShr(product, llvm::ConstantInt::get(i128, 64)), i64);
   llvm::Value *quadrant = b.CreateLShr(b.CreateAdd(top, b.getInt64(int64_t{1} << 61)), 62);
   llvm::Value *rest = b.CreateSub(top, b.CreateShl(quadrant, 62));
-  llvm::Value *r = b.CreateFMul(b.CreateSIToFP(rest, b.getDoubleTy()), llvm::ConstantFP::get(b.getDoubleTy(), 1.57079632679489661923 * 0x1p-62));
+  llvm::Value *r = b.CreateFMul(b.CreateSIToFP(rest, b.getDoubleTy()),
+                                llvm::ConstantFP::get(b.getDoubleTy(), 1.57079632679489661923 * 0x1p-62));
   llvm::Value *negative = b.CreateICmpNE(b.CreateAnd(bits, 0x80000000u), b.getInt64(0));
   r = b.CreateFPTrunc(b.CreateSelect(negative, b.CreateFNeg(r), r), b.getFloatTy());
   quadrant = b.CreateAnd(b.CreateSelect(negative, b.CreateNeg(quadrant), quadrant), 3);
@@ -88,7 +92,8 @@ llvm::Value *MathBuilder::sinCos(llvm::Value *x, bool cosine, llvm::Module &modu
     qs->addIncoming(quadrant, slow);
     llvm::Value *both = b.CreateCall(reduce, {b.CreateExtractElement(x, lane)});
     llvm::Value *isLarge = b.CreateExtractElement(large, lane);
-    llvm::Value *newR = b.CreateInsertElement(rs, b.CreateBitCast(b.CreateTrunc(both, b.getInt32Ty()), b.getFloatTy()), lane);
+    llvm::Value *newR =
+        b.CreateInsertElement(rs, b.CreateBitCast(b.CreateTrunc(both, b.getInt32Ty()), b.getFloatTy()), lane);
     llvm::Value *newQ = b.CreateInsertElement(qs, b.CreateTrunc(b.CreateLShr(both, 32), b.getInt32Ty()), lane);
     slowR = b.CreateSelect(isLarge, newR, rs);
     slowQuadrant = b.CreateSelect(isLarge, newQ, qs);

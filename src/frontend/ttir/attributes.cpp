@@ -30,7 +30,13 @@ void ModuleReader::addDictionary(ir::Attributes &attributes) {
     std::string name = readAttributeName();
     if (attributes.has(name))
       reader.fail(where, "attribute '" + excerpt(name) + "' is given twice");
-    attributes.set(std::move(name), reader.accept('=') ? readAttribute() : Attribute::unit());
+    // The value of a constant in generic form is as in its pretty form; elsewhere a dense attribute is a short list.
+    ir::Type ignored;
+    bool isConstant = name == "value" && currentOp == ir::name(ir::OpKind::Constant);
+    bool hasValue = reader.accept('=');
+    attributes.set(std::move(name), !hasValue    ? Attribute::unit()
+                                    : isConstant ? readConstantValue(ignored)
+                                                 : readAttribute());
   } while (reader.accept(','));
   reader.expect('}', "after attributes");
 }
@@ -48,11 +54,16 @@ Attribute ModuleReader::readAttribute() {
   if (ir::atType(reader))
     return Attribute::typeOf(ir::readType(reader));
   switch (reader.current().kind) {
-  case Token::Kind::String: return Attribute::string(reader.takeString("a string"));
-  case Token::Kind::Symbol: return Attribute::symbol(readSymbol());
-  case Token::Kind::Word: return readWordAttribute();
-  case Token::Kind::Hash: return readHash();
-  default: break;
+  case Token::Kind::String:
+    return Attribute::string(reader.takeString("a string"));
+  case Token::Kind::Symbol:
+    return Attribute::symbol(readSymbol());
+  case Token::Kind::Word:
+    return readWordAttribute();
+  case Token::Kind::Hash:
+    return readHash();
+  default:
+    break;
   }
   Attribute list;
   list.kind = Attribute::Kind::List;
@@ -96,8 +107,9 @@ Attribute ModuleReader::readWordAttribute() {
     return readArray();
   if (reader.acceptWord("dense"))
     return readDense();
-  reader.failExpected("an attribute", "supported are numbers, strings, true, false, unit, symbols, types, array<..>, dense<..>, "
-                                      "lists, dictionaries and #dialect.name<..>");
+  reader.failExpected("an attribute",
+                      "supported are numbers, strings, true, false, unit, symbols, types, array<..>, dense<..>, "
+                      "lists, dictionaries and #dialect.name<..>");
 }
 
 /// array<i32: 1, 0>, array<i32>, behind the word.
@@ -123,7 +135,8 @@ Attribute ModuleReader::readArray() {
   return Attribute::ints(std::move(values));
 }
 
-/// dense<16> : tensor<2xi32>, dense<[16, 1]> : tensor<2xi32>, behind the word; one dimension of integers, as hints have.
+/// dense<16> : tensor<2xi32>, dense<[16, 1]> : tensor<2xi32>, behind the word; one dimension of integers, as hints
+/// have.
 Attribute ModuleReader::readDense() {
   reader.expect('<', "after 'dense'");
   std::vector<int64_t> values;

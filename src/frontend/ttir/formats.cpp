@@ -48,7 +48,8 @@ Format formatOf(OpKind kind) {
   case OpKind::MaximumF:
   case OpKind::PreciseDivF:
   case OpKind::ApproxDivF:
-  case OpKind::MulhiUI: return kBinary;
+  case OpKind::MulhiUI:
+    return kBinary;
   case OpKind::NegF:
   case OpKind::Floor:
   case OpKind::Ceil:
@@ -64,11 +65,15 @@ Format formatOf(OpKind kind) {
   case OpKind::Rsqrt:
   case OpKind::AbsF:
   case OpKind::AbsI:
-  case OpKind::PreciseSqrt: return kUnary;
-  case OpKind::Fma: return kTernary;
-  case OpKind::ClampF: return {"$ , $ , $ ?=propagateNan dict : t", Typed::All, Results::First};
+  case OpKind::PreciseSqrt:
+    return kUnary;
+  case OpKind::Fma:
+    return kTernary;
+  case OpKind::ClampF:
+    return {"$ , $ , $ ?=propagateNan dict : t", Typed::All, Results::First};
   case OpKind::CmpI:
-  case OpKind::CmpF: return kCompare;
+  case OpKind::CmpF:
+    return kCompare;
   case OpKind::ExtSI:
   case OpKind::ExtUI:
   case OpKind::TruncI:
@@ -79,8 +84,10 @@ Format formatOf(OpKind kind) {
   case OpKind::UIToFP:
   case OpKind::FPToSI:
   case OpKind::FPToUI:
-  case OpKind::ArithBitcast: return kCast;
-  case OpKind::Select: return {"$ , $ , $ flags dict : t*", Typed::Select, Results::Last};
+  case OpKind::ArithBitcast:
+    return kCast;
+  case OpKind::Select:
+    return {"$ , $ , $ flags dict : t*", Typed::Select, Results::Last};
 
   case OpKind::PtrToInt:
   case OpKind::IntToPtr:
@@ -88,53 +95,89 @@ Format formatOf(OpKind kind) {
   case OpKind::Splat:
   case OpKind::ExpandDims:
   case OpKind::Broadcast:
-  case OpKind::Trans: return kMove;
-  case OpKind::FpToFp: return {"$ dict ?=rounding dict : t -> r", Typed::Each, Results::Text};
-  case OpKind::AddPtr: return {"$ , $ dict : t , t", Typed::Each, Results::First};
-  case OpKind::ExternElementwise: return {"$* dict : fn", Typed::Each, Results::Text};
+  case OpKind::Trans:
+    return kMove;
+  case OpKind::FpToFp:
+    return {"$ dict ?=rounding dict : t -> r", Typed::Each, Results::Text};
+  case OpKind::AddPtr:
+    return {"$ , $ dict : t , t", Typed::Each, Results::First};
+  case OpKind::ExternElementwise:
+    return {"$* dict : fn", Typed::Each, Results::Text};
   case OpKind::GetProgramId:
-  case OpKind::GetNumPrograms: return {"=axis dict : r", Typed::Each, Results::Text};
+  case OpKind::GetNumPrograms:
+    return {"=axis dict : r", Typed::Each, Results::Text};
   case OpKind::MakeRange:
-  case OpKind::Poison: return {"dict : r", Typed::Each, Results::Text};
-  case OpKind::Unsplat: return {"$ dict : t", Typed::Each, Results::Element};
-  case OpKind::Reshape: return {"$ ?allow_reorder ?efficient_layout dict : t -> r", Typed::Each, Results::Text};
+  case OpKind::Poison:
+    return {"dict : r", Typed::Each, Results::Text};
+  case OpKind::Unsplat:
+    return {"$ dict : t", Typed::Each, Results::Element};
+  case OpKind::Reshape:
+    return {"$ ?allow_reorder ?efficient_layout dict : t -> r", Typed::Each, Results::Text};
   case OpKind::Join:
-  case OpKind::Cat: return {"$ , $ dict : t -> r", Typed::All, Results::Text};
-  case OpKind::Split: return {"$ dict : t -> r", Typed::Each, Results::Twice};
-  case OpKind::Gather: return {"$ [$*] dict : fn", Typed::Each, Results::Text};
-  case OpKind::Histogram: return {"$ ?$ dict : t -> r", Typed::Each, Results::Text};
-  case OpKind::Dot: return {"$ , $ , $ ?=inputPrecision dict : t * t -> r", Typed::Each, Results::Text};
+  case OpKind::Cat:
+    return {"$ , $ dict : t -> r", Typed::All, Results::Text};
+  case OpKind::Split:
+    return {"$ dict : t -> r", Typed::Each, Results::Twice};
+  case OpKind::Gather:
+    return {"$ [$*] dict : fn", Typed::Each, Results::Text};
+  case OpKind::Histogram:
+    return {"$ ?$ dict : t -> r", Typed::Each, Results::Text};
+  case OpKind::Dot:
+    return {"$ , $ , $ ?=inputPrecision dict : t * t -> r", Typed::Each, Results::Text};
 
-  case OpKind::Load: return {"$ ?$ ?$ hints dict : t", Typed::Each, Results::Pointee};
-  case OpKind::Store: return {"$ , $ ?$ hints dict : t", Typed::Each, Results::None};
-  case OpKind::AtomicRmw: return {"=atomic_rmw_op , =sem , =scope , $ , $ ?$ dict : fn", Typed::Each, Results::Text};
-  case OpKind::AtomicCas: return {"=sem , =scope , $ , $ , $ dict : fn", Typed::Each, Results::Text};
-  case OpKind::AtomicPoll: return {"=sem , =scope , $ , $ timeout$ dict : t , t -> r", Typed::Each, Results::Text};
-  case OpKind::AtomicLoad: return {"=sem , =scope , $ ?$ dict : fn", Typed::Each, Results::Text};
-  case OpKind::AtomicStore: return {"=sem , =scope , $ , $ ?$ dict : t", Typed::Each, Results::None};
-  case OpKind::MakeTensorPtr: return {"$ , [$*] , [$*] , [$*] dict : <block>", Typed::Each, Results::Text};
-  case OpKind::Advance: return {"$ , [$*] dict : <ptr>", Typed::Each, Results::First};
-  case OpKind::MakeTensorDescriptor: return {"$ , [$*] , [$*] dict : <ptr> , <desc>", Typed::Each, Results::Text};
-  case OpKind::DescriptorLoad: return {"$ [$*] hints dict : t -> r", Typed::Each, Results::Text};
-  case OpKind::DescriptorStore: return {"$ [$*] , $ dict : t , t", Typed::Each, Results::None};
-  case OpKind::DescriptorReduce: return {"=kind , $ [$*] , $ dict : t , t", Typed::Each, Results::None};
-  case OpKind::DescriptorGather: return {"$ [$*] dict : fn", Typed::Each, Results::Text};
-  case OpKind::DescriptorScatter: return {"$ [$*] , $ dict : t , t , t , t", Typed::Each, Results::None};
+  case OpKind::Load:
+    return {"$ ?$ ?$ hints dict : t", Typed::Each, Results::Pointee};
+  case OpKind::Store:
+    return {"$ , $ ?$ hints dict : t", Typed::Each, Results::None};
+  case OpKind::AtomicRmw:
+    return {"=atomic_rmw_op , =sem , =scope , $ , $ ?$ dict : fn", Typed::Each, Results::Text};
+  case OpKind::AtomicCas:
+    return {"=sem , =scope , $ , $ , $ dict : fn", Typed::Each, Results::Text};
+  case OpKind::AtomicPoll:
+    return {"=sem , =scope , $ , $ timeout$ dict : t , t -> r", Typed::Each, Results::Text};
+  case OpKind::AtomicLoad:
+    return {"=sem , =scope , $ ?$ dict : fn", Typed::Each, Results::Text};
+  case OpKind::AtomicStore:
+    return {"=sem , =scope , $ , $ ?$ dict : t", Typed::Each, Results::None};
+  case OpKind::MakeTensorPtr:
+    return {"$ , [$*] , [$*] , [$*] dict : <block>", Typed::Each, Results::Text};
+  case OpKind::Advance:
+    return {"$ , [$*] dict : <ptr>", Typed::Each, Results::First};
+  case OpKind::MakeTensorDescriptor:
+    return {"$ , [$*] , [$*] dict : <ptr> , <desc>", Typed::Each, Results::Text};
+  case OpKind::DescriptorLoad:
+    return {"$ [$*] hints dict : t -> r", Typed::Each, Results::Text};
+  case OpKind::DescriptorStore:
+    return {"$ [$*] , $ dict : t , t", Typed::Each, Results::None};
+  case OpKind::DescriptorReduce:
+    return {"=kind , $ [$*] , $ dict : t , t", Typed::Each, Results::None};
+  case OpKind::DescriptorGather:
+    return {"$ [$*] dict : fn", Typed::Each, Results::Text};
+  case OpKind::DescriptorScatter:
+    return {"$ [$*] , $ dict : t , t , t , t", Typed::Each, Results::None};
 
   case OpKind::ReduceReturn:
   case OpKind::ScanReturn:
   case OpKind::MapElementwiseReturn:
   case OpKind::Return:
-  case OpKind::Yield: return kPass;
-  case OpKind::Condition: return {"( $ ) $* dict :t*", Typed::Rest, Results::None};
-  case OpKind::Call: return {"@callee ( $* ) dict : fn", Typed::Each, Results::Text};
-  case OpKind::Assert: return {"$ , 'message dict : t", Typed::Each, Results::None};
-  case OpKind::Assume: return {"$ dict : t", Typed::Each, Results::None};
-  case OpKind::Barrier: return {"|addrSpace dict", Typed::Each, Results::None};
+  case OpKind::Yield:
+    return kPass;
+  case OpKind::Condition:
+    return {"( $ ) $* dict :t*", Typed::Rest, Results::None};
+  case OpKind::Call:
+    return {"@callee ( $* ) dict : fn", Typed::Each, Results::Text};
+  case OpKind::Assert:
+    return {"$ , 'message dict : t", Typed::Each, Results::None};
+  case OpKind::Assume:
+    return {"$ dict : t", Typed::Each, Results::None};
+  case OpKind::Barrier:
+    return {"|addrSpace dict", Typed::Each, Results::None};
   case OpKind::GpuBarrier:
   case OpKind::GridDependencyWait:
-  case OpKind::GridDependencyLaunchDependents: return {"dict", Typed::Each, Results::None};
-  default: return {};
+  case OpKind::GridDependencyLaunchDependents:
+    return {"dict", Typed::Each, Results::None};
+  default:
+    return {};
   }
 }
 

@@ -48,7 +48,8 @@ struct Format {
 
 Format formatOf(ir::OpKind kind);
 
-/// Enumerators that generic forms print as numbers: the attribute's name there and in the IR, the number of the first word.
+/// Enumerators that generic forms print as numbers: the attribute's name there and in the IR, the number of the first
+/// word.
 struct Enumeration {
   std::string_view name;
   std::string_view irName;

@@ -52,7 +52,8 @@ ir::OpId ModuleReader::readGeneric(Draft &draft, ir::BlockId block) {
   return id;
 }
 
-/// What the sizes of operand groups say beyond the number of operands: arguments of successors, the scales of tt.dot_scaled.
+/// What the sizes of operand groups say beyond the number of operands: arguments of successors, the scales of
+/// tt.dot_scaled.
 void ModuleReader::distributeSegments(Draft &draft) {
   const Attribute *segments = draft.attributes.find("operandSegmentSizes");
   std::vector<int64_t> sizes = segments != nullptr ? segments->integers : std::vector<int64_t>();

@@ -55,7 +55,8 @@ Locations::NodeId Locations::readBody(TokenReader &reader) {
   if (reader.acceptWord("fused"))
     return readFused(reader);
   if (!reader.at(Token::Kind::String))
-    reader.failExpected("a location", "locations are \"file\":line:column, \"name\"(..), callsite(.. at ..), fused[..], unknown");
+    reader.failExpected("a location",
+                        "locations are \"file\":line:column, \"name\"(..), callsite(.. at ..), fused[..], unknown");
   node.text = reader.takeString("a file or a name");
   if (reader.accept(':')) {
     node.kind = Node::Kind::File;
@@ -75,19 +76,21 @@ Locations::NodeId Locations::readBody(TokenReader &reader) {
   return add(std::move(node));
 }
 
-/// Several locations became one: the first says enough.
+/// Several locations became one: the first that is known says enough.
 Locations::NodeId Locations::readFused(TokenReader &reader) {
   if (reader.accept('<'))
     reader.takeBalanced('>');
   reader.expect('[', "after 'fused'");
-  NodeId first = ir::kNone;
-  do {
-    NodeId id = readBody(reader);
-    bool better = first == ir::kNone || nodes[first].kind == Node::Kind::Unknown;
-    first = better ? id : first;
-  } while (reader.accept(','));
+  NodeId fused = readBody(reader);
+  while (reader.accept(',')) {
+    Node node;
+    node.kind = Node::Kind::Either;
+    node.first = fused;
+    node.second = readBody(reader);
+    fused = add(std::move(node));
+  }
   reader.expect(']', "after fused locations");
-  return first;
+  return fused;
 }
 
 ir::LocId Locations::idOf(NodeId id, ir::Module &module, unsigned depth) {
@@ -99,11 +102,16 @@ ir::LocId Locations::idOf(NodeId id, ir::Module &module, unsigned depth) {
   const Node &node = nodes[id];
   ir::Location location;
   switch (node.kind) {
-  case Node::Kind::Unknown: return ir::kNone;
+  case Node::Kind::Unknown:
+    return ir::kNone;
   case Node::Kind::Alias: {
     auto found = aliases.find(node.text);
     resolved[id] = found == aliases.end() ? ir::kNone : idOf(found->second, module, depth + 1);
     return resolved[id];
+  }
+  case Node::Kind::Either: {
+    ir::LocId first = idOf(node.first, module, depth + 1);
+    return resolved[id] = first != ir::kNone ? first : idOf(node.second, module, depth + 1);
   }
   case Node::Kind::File:
     location.file = node.text;
@@ -117,7 +125,8 @@ ir::LocId Locations::idOf(NodeId id, ir::Module &module, unsigned depth) {
     location.name = node.text;
     break;
   }
-  case Node::Kind::CallSite: return resolved[id] = idOfCall(node, module, depth);
+  case Node::Kind::CallSite:
+    return resolved[id] = idOfCall(node, module, depth);
   }
   module.locations.push_back(std::move(location));
   return resolved[id] = static_cast<ir::LocId>(module.locations.size() - 1);

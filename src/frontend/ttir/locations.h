@@ -1,5 +1,7 @@
-// Locations of TTIR: loc("file.py":12:5), loc("name"(...)), loc(callsite(... at ...)), loc(fused[...]), loc(unknown), and aliases
-// (#loc12) that the text may define after their use. They are read into nodes and resolved when the whole text is known.
+// Locations of TTIR: loc("file.py":12:5), loc("name"(...)), loc(callsite(... at ...)), loc(fused[...]), loc(unknown),
+// and aliases
+// (#loc12) that the text may define after their use. They are read into nodes and resolved when the whole text is
+// known.
 #pragma once
 
 #include "ir/module.h"
@@ -28,12 +30,12 @@ public:
 
 private:
   struct Node {
-    enum class Kind : uint8_t { Unknown, File, Name, CallSite, Alias } kind = Kind::Unknown;
+    enum class Kind : uint8_t { Unknown, File, Name, CallSite, Alias, Either } kind = Kind::Unknown;
     std::string text; ///< file, name or alias
     uint32_t line = 0;
     uint32_t column = 0;
-    NodeId first = ir::kNone;  ///< child of a name, callee of a call
-    NodeId second = ir::kNone; ///< caller
+    NodeId first = ir::kNone;  ///< child of a name, callee of a call, the better of two
+    NodeId second = ir::kNone; ///< caller, the other of two
   };
 
   NodeId add(Node node);

@@ -1,5 +1,6 @@
-// Private to this folder: the recursive-descent reader of TTIR. Its parts are module_reader.cpp (module, functions, aliases),
-// attributes.cpp, ops.cpp (ops by their row in formats.cpp), generic_form.cpp, structured_ops.cpp (ops with a form of their own).
+// Private to this folder: the recursive-descent reader of TTIR. Its parts are module_reader.cpp (module, functions,
+// aliases), attributes.cpp, ops.cpp (ops by their row in formats.cpp), generic_form.cpp, structured_ops.cpp (ops with a
+// form of their own).
 #pragma once
 
 #include "frontend/ttir/formats.h"
@@ -85,6 +86,7 @@ private:
   // structured_ops.cpp: kNone when the op has a row in formats.cpp
   ir::OpId readStructured(Draft &draft, ir::BlockId block);
   void readConstant(Draft &draft);
+  ir::Attribute readConstantValue(ir::Type &type);
   void readDotScaled(Draft &draft);
   void readInlineAsm(Draft &draft);
   void readPrint(Draft &draft);

@@ -14,14 +14,22 @@ using ir::OpKind;
 namespace {
 
 /// Names of all ops that TTIR may contain, for hints.
-const std::vector<std::string_view> &knownNames() {
-  static const std::vector<std::string_view> names = {
-#define OPW_OP(id, text, traits) text,
+std::vector<std::string_view> knownNames() {
+  constexpr OpKind kKinds[] = {
+#define OPW_OP(id, text, traits) OpKind::id,
 #include "ir/ops.def"
 #undef OPW_OP
   };
+  std::vector<std::string_view> names;
+  for (OpKind kind : kKinds) {
+    if (!ir::has(kind, ir::kPlan))
+      names.push_back(ir::name(kind));
+  }
   return names;
 }
+
+/// Hints that say nothing are left out.
+bool isUsualHint(std::string_view word) { return word == "none" || word == "evict_normal"; }
 
 /// The next piece of a row; removes it from the row.
 std::string_view takePiece(std::string_view &row) {
@@ -42,10 +50,12 @@ OpKind ModuleReader::readKind(Draft &draft) {
   if (!ir::findOp(text, kind) || ir::has(kind, ir::kPlan)) {
     std::string_view near = nearest(text, knownNames());
     currentOp = {};
-    reader.fail(draft.where, "unknown operation '" + excerpt(text, 80) + "'",
-                (near.empty() ? "" : "is '" + std::string(near) + "' meant? ") +
-                    std::string("supported are operations of the dialects tt, arith, math, scf and cf, and ttg.barrier, gpu.barrier, "
-                                "llvm.intr.assume, ub.poison"));
+    reader.fail(
+        draft.where, "unknown operation '" + excerpt(text, 80) + "'",
+        (near.empty() ? "" : "is '" + std::string(near) + "' meant? ") +
+            std::string(
+                "supported are operations of the dialects tt, arith, math, scf and cf, and ttg.barrier, gpu.barrier, "
+                "llvm.intr.assume, ub.poison"));
   }
   reader.advance();
   currentOp = ir::name(kind);
@@ -94,8 +104,9 @@ void ModuleReader::finish(Draft &draft, ir::OpId id) {
 ir::OpId ModuleReader::readPretty(Draft &draft, ir::BlockId block) {
   Format format = formatOf(draft.kind);
   if (format.text.empty())
-    reader.fail(draft.where, "found " + std::string(ir::name(draft.kind)) + " without quotes, expected its generic form \"" +
-                                 std::string(ir::name(draft.kind)) + "\"(...)");
+    reader.fail(draft.where, "found " + std::string(ir::name(draft.kind)) +
+                                 " without quotes, expected its generic form \"" + std::string(ir::name(draft.kind)) +
+                                 "\"(...)");
   for (std::string_view row = format.text; !row.empty();)
     readPiece(takePiece(row), draft);
   // The text has the stored tile last, behind the indices; the IR has it second.
@@ -293,12 +304,23 @@ void ModuleReader::finishResults(Draft &draft, Results rule) {
   const std::vector<ir::Type> &types = draft.operandTypes;
   switch (rule) {
   case Results::None:
-  case Results::Text: break;
-  case Results::Twice: results.push_back(results[0]); break;
-  case Results::First: results.push_back(types.front()); break;
-  case Results::Last: results.push_back(types.back()); break;
-  case Results::Mask: results.push_back(ir::maskOf(types.front())); break;
-  case Results::Element: results.push_back(types.front().element()); break;
+  case Results::Text:
+    break;
+  case Results::Twice:
+    results.push_back(results[0]);
+    break;
+  case Results::First:
+    results.push_back(types.front());
+    break;
+  case Results::Last:
+    results.push_back(types.back());
+    break;
+  case Results::Mask:
+    results.push_back(ir::maskOf(types.front()));
+    break;
+  case Results::Element:
+    results.push_back(types.front().element());
+    break;
   case Results::Pointee: {
     ir::Type type = types.front();
     bool isBlock = type.kind == ir::TypeKind::BlockPointer;
@@ -318,12 +340,13 @@ void ModuleReader::normaliseAttributes(Draft &draft) {
   ir::Attributes normal;
   for (const auto &[name, value] : draft.attributes) {
     const Enumeration *enumeration = enumerationOf(draft.kind, name);
-    if (name == "operandSegmentSizes" || name == "resultSegmentSizes") {
+    bool isFlag = name == "fastmath" || name == "overflowFlags"; // as readFlags
+    bool isDefault = name == "isVolatile" && value.kind == Attribute::Kind::Bool && value.integer == 0;
+    if (isFlag || isDefault || name == "operandSegmentSizes" || name == "resultSegmentSizes") {
       continue;
     } else if (name == "cachePolicy" && value.kind == Attribute::Kind::List) {
       for (const auto &[key, word] : value.items) {
-        bool usual = word.text == "none" || word.text == "evict_normal";
-        if (!usual)
+        if (!isUsualHint(word.text))
           normal.set(key == "cache_modifier" ? "cacheModifier" : "evictionPolicy", word);
       }
     } else if (enumeration != nullptr && value.kind == Attribute::Kind::Int) {
@@ -332,7 +355,9 @@ void ModuleReader::normaliseAttributes(Draft &draft) {
         takePiece(words);
       std::string_view word = value.integer < enumeration->first ? std::string_view() : takePiece(words);
       bool all = name == "propagateNan" && value.integer == 0xFFFF;
-      normal.set(std::string(enumeration->irName), Attribute::keyword(std::string(all ? "all" : word)));
+      bool isHint = enumeration->irName == "cacheModifier" || enumeration->irName == "evictionPolicy";
+      if (!isHint || !isUsualHint(word))
+        normal.set(std::string(enumeration->irName), Attribute::keyword(std::string(all ? "all" : word)));
     } else {
       normal.set(name, value);
     }

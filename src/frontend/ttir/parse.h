@@ -1,5 +1,6 @@
-// Triton's tile IR as text -> IR. Takes what the stock Triton packages 3.6 to 3.9 print: pretty and generic forms, several functions, with
-// or without locations. Every op is checked as it is read, and the module is verified: what comes out is valid.
+// Triton's tile IR as text -> IR. Takes what the stock Triton packages 3.6 to 3.9 print: pretty and generic forms,
+// several functions, with or without locations. Every op is checked as it is read, and the module is verified: what
+// comes out is valid.
 #pragma once
 
 #include "ir/module.h"

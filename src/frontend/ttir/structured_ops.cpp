@@ -13,24 +13,36 @@ using ir::OpKind;
 
 ir::OpId ModuleReader::readStructured(Draft &draft, ir::BlockId block) {
   switch (draft.kind) {
-  case OpKind::Constant: readConstant(draft); break;
-  case OpKind::DotScaled: readDotScaled(draft); break;
-  case OpKind::ElementwiseInlineAsm: readInlineAsm(draft); break;
-  case OpKind::Print: readPrint(draft); break;
+  case OpKind::Constant:
+    readConstant(draft);
+    break;
+  case OpKind::DotScaled:
+    readDotScaled(draft);
+    break;
+  case OpKind::ElementwiseInlineAsm:
+    readInlineAsm(draft);
+    break;
+  case OpKind::Print:
+    readPrint(draft);
+    break;
   case OpKind::Br:
-  case OpKind::CondBr: readBranch(draft); break;
-  case OpKind::For: return readFor(draft, block);
-  case OpKind::If: return readIf(draft, block);
-  case OpKind::While: return readWhile(draft, block);
-  default: return ir::kNone;
+  case OpKind::CondBr:
+    readBranch(draft);
+    break;
+  case OpKind::For:
+    return readFor(draft, block);
+  case OpKind::If:
+    return readIf(draft, block);
+  case OpKind::While:
+    return readWhile(draft, block);
+  default:
+    return ir::kNone;
   }
   return create(draft, block);
 }
 
 /// true, 5 : i32, 1.0 : f32, dense<5> : tensor<8xi32>, dense<true> : tensor<8xi1>
-void ModuleReader::readConstant(Draft &draft) {
-  if (reader.at('{'))
-    addDictionary(draft.attributes);
+Attribute ModuleReader::readConstantValue(ir::Type &type) {
   bool dense = reader.acceptWord("dense");
   if (dense)
     reader.expect('<', "after 'dense'");
@@ -47,7 +59,7 @@ void ModuleReader::readConstant(Draft &draft) {
     number = ir::readNumber(reader);
   if (dense)
     reader.expect('>', "after the value of a constant");
-  ir::Type type = ir::Type::scalar(ir::Elem::I1);
+  type = ir::Type::scalar(ir::Elem::I1);
   if (!isBool || dense) {
     reader.expect(':', "before the type of a constant");
     type = ir::readType(reader);
@@ -57,8 +69,14 @@ void ModuleReader::readConstant(Draft &draft) {
   if (!fits)
     reader.fail(where, "found a constant of type " + type.str() + ", expected " +
                            (dense ? "a tile of numbers" : "a scalar number"));
-  draft.attributes.set("value", isBool ? Attribute::integerOf(value ? 1 : 0, ir::Elem::I1)
-                                       : ir::numberAttribute(reader, number, type.elem));
+  return isBool ? Attribute::integerOf(value ? 1 : 0, ir::Elem::I1) : ir::numberAttribute(reader, number, type.elem);
+}
+
+void ModuleReader::readConstant(Draft &draft) {
+  if (reader.at('{'))
+    addDictionary(draft.attributes);
+  ir::Type type;
+  draft.attributes.set("value", readConstantValue(type));
   draft.resultTypes.push_back(type);
 }
 

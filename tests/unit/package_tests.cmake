@@ -1,0 +1,11 @@
+# Tests of the packager and of the runtime, with plugins that they build.
+set(_here "${CMAKE_CURRENT_LIST_DIR}")
+add_library(opw_package_kit STATIC "${_here}/package_kit.cpp")
+opw_set_up(opw_package_kit)
+target_include_directories(opw_package_kit PUBLIC "${_here}")
+target_link_libraries(opw_package_kit PUBLIC opw_package PRIVATE ${CMAKE_DL_LIBS})
+target_compile_definitions(opw_package_kit PRIVATE "OPW_TEST_INCLUDE=\"${PROJECT_SOURCE_DIR}/include\""
+                           "OPW_TEST_ARCHIVE=\"$<TARGET_FILE:opwright_runtime>\"")
+add_dependencies(opw_package_kit opwright_runtime)
+
+opw_add_test(package_plugin_test SOURCES "${_here}/package_plugin_test.cpp" LINK opw_package_kit)
