@@ -135,7 +135,8 @@ def build(options: Options) -> None:
     if same and old.get("installed") == installed_package() != "":
         return
     STAMP.unlink(missing_ok=True)
-    defines = ["-Ccmake.define.OPW_TESTS=ON", "-Ccmake.define.OPW_WERROR=ON"] if with_tests else []
+    setting = "--config-settings"  # the long name: Debian 12's pip has no -C
+    defines = [f"{setting}=cmake.define.OPW_TESTS=ON", f"{setting}=cmake.define.OPW_WERROR=ON"] if with_tests else []
     log = ROOT / "build" / "logs" / "build.log"
     env = {"CMAKE_BUILD_PARALLEL_LEVEL": JOBS}
     pip = [
@@ -148,7 +149,7 @@ def build(options: Options) -> None:
         "--no-deps",
         "--force-reinstall",
     ]
-    python(*pip, f"-Cbuild-dir={BUILD}", *defines, ROOT, env=env, what="the build failed", log=log)
+    python(*pip, f"{setting}=build-dir={BUILD}", *defines, ROOT, env=env, what="the build failed", log=log)
     STAMP.write_text(
         json.dumps(stamp | {"installed": installed_package(), "tests": stamp["tests"] if with_tests else ""})
     )

@@ -138,7 +138,7 @@ def walk(x_ptr, out_ptr, steps, stride, BLOCK: tl.constexpr):
 def hashed(x_ptr, out_ptr, n, BLOCK: tl.constexpr):
     """An address that goes through a product that wraps at 32 bits."""
     at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    slot = (at.to(tl.uint32) * 2654435761) % n
+    slot = (at.to(tl.uint32) * 2654435761) % n.to(tl.uint32)
     tl.store(out_ptr + at, tl.load(x_ptr + slot))
 
 
