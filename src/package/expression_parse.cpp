@@ -32,7 +32,7 @@ const std::map<std::string_view, BinaryOp> kBinary{
     {"//", {6, OPW_X_FDIV, 0}},        {"///", {6, OPW_X_CDIV, 0}},
     {"%", {6, OPW_X_MOD, 0}},
 };
-constexpr int kComparison = 4, kNot = 3, kUnary = 7, kMaxNesting = 100;
+constexpr int kComparison = 4, kNot = 3, kUnary = 7, kMaxNesting = 300;
 
 struct Call {
   uint8_t integer, number;
@@ -167,7 +167,7 @@ private:
 
   NodePtr ternary() {
     if (++nesting > kMaxNesting)
-      return fail(token.column, "the expression is nested deeper than 100 levels");
+      return fail(token.column, "the expression is nested too deeply");
     NodePtr node = binary(1);
     uint32_t column = token.column;
     if (accept("?")) {
@@ -209,7 +209,7 @@ private:
   NodePtr negation() {
     uint32_t column = token.column;
     if (++nesting > kMaxNesting)
-      return fail(column, "the expression is nested deeper than 100 levels");
+      return fail(column, "the expression is nested too deeply");
     NodePtr node;
     if (accept("not")) {
       node = wrap(OPW_X_NOT, integer(negation()), false);
@@ -224,7 +224,7 @@ private:
   NodePtr unary() {
     uint32_t column = token.column;
     if (++nesting > kMaxNesting)
-      return fail(column, "the expression is nested deeper than 100 levels");
+      return fail(column, "the expression is nested too deeply");
     NodePtr node;
     if (accept("-")) {
       node = unary();

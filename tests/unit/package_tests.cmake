@@ -12,3 +12,6 @@ opw_add_test(package_plugin_test SOURCES "${_here}/package_plugin_test.cpp" LINK
 opw_add_test(package_expression_test SOURCES "${_here}/package_expression_test.cpp" LINK opw_package)
 opw_add_test(runtime_pool_test SOURCES "${_here}/runtime_pool_test.cpp" LINK opwright_runtime_checked)
 opw_add_test(runtime_tables_test SOURCES "${_here}/runtime_tables_test.cpp" LINK opwright_runtime_checked)
+if(TARGET opw_driver)
+  opw_add_test(build_test SOURCES "${_here}/build_test.cpp" LINK opw_driver opw_package_kit)
+endif()

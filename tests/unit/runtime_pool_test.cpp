@@ -102,6 +102,7 @@ TEST(Pool, FirstFailureStopsTheLoop) {
   EXPECT_LT(ran, 5000);
 }
 
+#ifndef __SANITIZE_THREAD__ // which takes no threads in the child of a process with threads
 TEST(Pool, ChildOfAForkHasItsOwn) {
   Threads use(4);
   ASSERT_TRUE(coversOnce(1000, 1));
@@ -118,6 +119,7 @@ TEST(Pool, ChildOfAForkHasItsOwn) {
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
   EXPECT_TRUE(coversOnce(1000, 1));
 }
+#endif
 
 TEST(Pool, CountsUsableCpus) {
   EXPECT_GE(usableCpus(), 1);
@@ -132,7 +134,7 @@ struct Record {
   std::vector<int64_t> order;
   std::set<uint64_t> epochs;
   std::set<void *> scratch;
-  bool clean = true; ///< fresh scratch is zero, and nobody else writes to it
+  std::atomic<bool> clean{true}; ///< nobody else writes to a thread's scratch
   int64_t failAt = -1;
 };
 
@@ -150,11 +152,13 @@ int32_t note(const opw_cpu_args_t *args, int64_t lo, int64_t hi, opw_cpu_scratch
     record.epochs.insert(args->launch->epoch);
     if (own)
       record.scratch.insert(own);
-    record.clean = record.clean && (reinterpret_cast<uintptr_t>(own) & 63) == 0;
+    if ((reinterpret_cast<uintptr_t>(own) & 63) != 0)
+      record.clean = false;
   }
   if (own)
     for (size_t i = 0; i < scratch->bytes / 8; i += 97)
-      record.clean = record.clean && own[i] == mark;
+      if (own[i] != mark)
+        record.clean = false;
   if (record.failAt >= lo && record.failAt < hi) {
     args->launch->fail(args->launch->ctx, 3, record.failAt);
     return 1;

@@ -23,7 +23,7 @@ ValueId Nest::open(ValueId lo, ValueId hi, bool lane, std::vector<ValueId> carri
     types.push_back(p.plan.type(value));
   }
   OpId loop = p.plan.addOp(OpKind::PlanLoop, operands, types, p.current == kNone ? kNone : p.tile.op(p.current).location);
-  if (lane)
+  if (lane && !p.inTwin)
     p.plan.op(loop).attributes.set("lane", Attribute::unit());
   if (!combine.empty()) {
     Attribute list{.kind = Attribute::Kind::List};
@@ -171,17 +171,20 @@ ValueId Nest::load(const Buffer &buffer, const Indices &at) {
 }
 
 void Nest::store(const Buffer &buffer, const Indices &at, ValueId value) {
-  storeMemory(buffer.pointer, bufferOffset(buffer, at), value, kNone);
+  storeMemory(buffer.pointer, bufferOffset(buffer, at), value, kNone, false);
 }
 
-void Nest::storeMemory(ValueId base, ValueId offset, ValueId value, ValueId mask) {
+void Nest::storeMemory(ValueId base, ValueId offset, ValueId value, ValueId mask, bool stream) {
   std::vector<ValueId> operands{base, offset, value};
   if (mask != kNone)
     operands.push_back(mask);
   Builder builder(p.plan, levels.back().block);
   if (p.current != kNone)
     builder.setLocation(p.tile.op(p.current).location);
-  builder.create(OpKind::PlanStore, std::move(operands), {});
+  Attributes attributes;
+  if (stream)
+    attributes.set("stream", Attribute::unit());
+  builder.create(OpKind::PlanStore, std::move(operands), {}, std::move(attributes));
 }
 
 ValueId Nest::eval(ValueId value, const Indices &at) {

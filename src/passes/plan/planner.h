@@ -71,6 +71,7 @@ public:
   std::unordered_map<uint64_t, Buffer> packs;       ///< (value, dot operand role) -> packed operand
   std::vector<std::pair<ir::ValueId, ir::ValueId>> loops; ///< variable and step of the enclosing loops, as plan values
   std::vector<unsigned> timesRead;                  ///< nests that have read a load so far
+  bool inTwin = false;                              ///< nests that only have to be right: sequential loops, little code
   ir::OpId current = ir::kNone;                     ///< the tile op being lowered, for diagnostics
 
   [[noreturn]] void refuse(ir::OpId op, std::string message, std::string hint = {}) const;
