@@ -13,6 +13,7 @@ Planner::Planner(const Module &module, const Function &tile, const PlanOptions &
   masks.resize(tile.values.size());
   buffers.resize(tile.values.size());
   timesRead.assign(tile.values.size(), 0);
+  lowered.assign(tile.ops.size(), false);
 }
 
 void Planner::refuse(OpId id, std::string message, std::string hint) const {
@@ -58,11 +59,18 @@ Function Planner::run() {
 
 void Planner::lowerBlock(BlockId block) {
   for (OpId id : tile.block(block).ops) {
+    if (lowered[id])
+      continue;
     current = id;
     builder.setLocation(tile.op(id).location);
     lowerOp(id);
     for (ValueId result : tile.op(id).results)
       if (placement.of(result).buffered && placement.of(result).atDefinition && !buffers[result]) {
+        if (OpId reduction = reductionToDoWith(result); reduction != kNone) {
+          lowerReduce(reduction, result);
+          lowered[reduction] = true;
+          continue;
+        }
         Buffer buffer = makeBuffer(result, naturalLane(result));
         materialize(result, buffer);
         buffers[result] = buffer;

@@ -254,6 +254,7 @@ TEST(Launch, NoMemoryForScratchIsSaid) {
 
 TEST(Launch, TakesTheHostsLoop) {
   static std::atomic<int> calls{0};
+  calls = 0;
   opw_host_t host{};
   host.struct_size = sizeof host;
   host.parallel_for = [](void *, int64_t count, int64_t grain, opw_body_t body, void *arg) -> opw_status_t {

@@ -294,7 +294,7 @@ static ValueId combineMany(Planner &p, Nest &nest, OpKind kind, ValueId acc, Val
   return nest.emit(OpKind::Select, {any, nest.emit(kind, {acc, value}, type), acc}, type);
 }
 
-void Planner::lowerReduce(OpId id) {
+void Planner::lowerReduce(OpId id, ValueId fills) {
   const Op &op = tile.op(id);
   const Type shape = tile.type(op.operands[0]);
   unsigned axis = static_cast<unsigned>(op.attributes.intOr("axis", 0));
@@ -319,8 +319,8 @@ void Planner::lowerReduce(OpId id) {
   for (ValueId value = 0; value < tile.values.size(); ++value) {
     const Placement::Decision &decision = placement.of(value);
     const std::vector<OpId> &pulls = placement.pulls(value);
-    if (decision.buffered && !decision.atDefinition && !buffers[value] && pulls.front() == id &&
-        !std::all_of(pulls.begin(), pulls.end(), servedHere))
+    bool due = value == fills || (decision.buffered && !decision.atDefinition && !buffers[value] && pulls.front() == id);
+    if (due && !std::all_of(pulls.begin(), pulls.end(), servedHere))
       sinks.emplace_back(value, makeBuffer(value, lane));
   }
 

@@ -162,39 +162,51 @@ bool derivesFrom(const Function &fn, ValueId value, ValueId source, int depth = 
 
 } // namespace
 
+namespace {
+
+/// Whether `value`, computed elementwise from `source`, needs nothing else that is not there yet.
+bool needsOnly(const Planner &p, ValueId value, ValueId source) {
+  if (value == source)
+    return true;
+  OpId def = p.tile.values[value].op;
+  if (def == kNone || !has(p.tile.op(def).kind, kElementwise) || !derivesFrom(p.tile, value, source))
+    return isReady(p, value);
+  const std::vector<ValueId> &operands = p.tile.op(def).operands;
+  return std::all_of(operands.begin(), operands.end(), [&](ValueId operand) { return needsOnly(p, operand, source); });
+}
+
+} // namespace
+
 std::vector<std::pair<ValueId, OpId>> Planner::fusiblePacks(OpId reduce) {
   // Attention: p is summed and is also, rounded, the operand of the next dot. One nest does both.
   std::vector<std::pair<ValueId, OpId>> found;
   ValueId source = tile.op(reduce).operands[0];
   for (OpId id : tile.block(tile.op(reduce).parent).ops) {
     const Op &op = tile.op(id);
-    if (op.kind != OpKind::Dot || !dots.at(id).micro || placement.position(id) < placement.position(reduce))
+    if (op.kind != OpKind::Dot || !dots.at(id).micro || placement.position(id) < placement.position(current))
       continue;
     ValueId value = op.operands[dots.at(id).transposed ? 1 : 0];
     const Type &type = tile.type(value);
     OpId def = tile.values[value].op;
     if (buffers[value] || packs.contains(uint64_t{value} * 2) || type.rank != tile.type(source).rank ||
-        type.log2dim != tile.type(source).log2dim || !derivesFrom(tile, value, source) || def == kNone ||
-        tile.op(def).parent != tile.op(reduce).parent)
+        type.log2dim != tile.type(source).log2dim || def == kNone || tile.op(def).parent != tile.op(reduce).parent ||
+        !derivesFrom(tile, value, source) || !needsOnly(*this, value, source))
       continue;
-    // The reduced operand itself is computed in this nest: all else must be there already.
-    std::vector<ValueId> open{value};
-    bool ready = true;
-    while (!open.empty() && ready) {
-      ValueId at = open.back();
-      open.pop_back();
-      if (at == source)
-        continue;
-      const Op &by = tile.op(tile.values[at].op == kNone ? reduce : tile.values[at].op);
-      if (tile.values[at].op != kNone && has(by.kind, kElementwise) && derivesFrom(tile, at, source))
-        open.insert(open.end(), by.operands.begin(), by.operands.end());
-      else
-        ready = isReady(*this, at);
-    }
-    if (ready)
-      found.emplace_back(value, id);
+    found.emplace_back(value, id);
   }
   return found;
+}
+
+OpId Planner::reductionToDoWith(ValueId value) {
+  // A value that gets a buffer anyway and is reduced later in this block: one nest for both, if all else is there.
+  BlockId block = tile.op(current).parent;
+  for (OpId user : placement.users()[value]) {
+    const Op &op = tile.op(user);
+    if (op.kind == OpKind::Reduce && op.parent == block && op.operands.size() == 1 && op.operands[0] == value &&
+        !lowered[user])
+      return user;
+  }
+  return kNone;
 }
 
 namespace {

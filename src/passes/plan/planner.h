@@ -68,6 +68,7 @@ public:
   std::vector<std::optional<Mask>> masks;           ///< i1 tiles
   std::vector<std::optional<Buffer>> buffers;       ///< tiles that live in scratch, once written
   std::unordered_map<ir::OpId, DotPlan> dots;
+  std::vector<bool> lowered;                        ///< ops that were lowered ahead of their turn
   std::unordered_map<uint64_t, Buffer> packs;       ///< (value, dot operand role) -> packed operand
   std::vector<std::pair<ir::ValueId, ir::ValueId>> loops; ///< variable and step of the enclosing loops, as plan values
   std::vector<unsigned> timesRead;                  ///< nests that have read a load so far
@@ -113,7 +114,9 @@ public:
   void lowerOp(ir::OpId op);
   void lowerScalarOp(const ir::Op &op);
   void lowerStore(ir::OpId id);
-  void lowerReduce(ir::OpId id);
+  /// `fills`: a value that is due for a buffer here and may get it in this reduction's nest.
+  void lowerReduce(ir::OpId id, ir::ValueId fills = ir::kNone);
+  ir::OpId reductionToDoWith(ir::ValueId value);
   void planDots();
   void lowerDot(ir::OpId id);
   void packOperand(ir::ValueId value, ir::OpId dot, bool lanesSide);
