@@ -36,8 +36,14 @@ int main(int argc, char **argv) {
   opw_attr_value_t alpha = {OPW_ATTR_FLOAT, 0, {.f = 0.5}};
   char text[256] = "";
   opw_error_t error = {sizeof error, OPW_OK, text, sizeof text};
-  opw_call_t call = {.struct_size = sizeof call, .inputs = in, .outputs = out, .attrs = &alpha, .input_count = 2,
-                     .output_count = 1, .attr_count = 1, .device_type = OPW_DEVICE_CPU};
+  opw_call_t call = {.struct_size = sizeof call,
+                     .inputs = in,
+                     .outputs = out,
+                     .attrs = &alpha,
+                     .input_count = 2,
+                     .output_count = 1,
+                     .attr_count = 1,
+                     .device_type = OPW_DEVICE_CPU};
 
   if (library->api->infer(add, &call, &error) || library->api->run(add, &call, &error)) {
     fprintf(stderr, "%s\n", text);

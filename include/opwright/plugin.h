@@ -288,7 +288,7 @@ enum {
 
 typedef struct opw_descriptor_t { /* tensor descriptor made by the host */
   uint32_t struct_size, tensor;
-  uint32_t rank, padding;                /* padding: 0 zero, 1 NaN */
+  uint32_t rank, padding;               /* padding: 0 zero, 1 NaN */
   const opw_program_t *shape, *strides; /* null = those of the tensor */
   const int64_t *block;
 } opw_descriptor_t;
@@ -378,9 +378,9 @@ typedef struct opw_tma_t { /* leaf, 24 bytes */
 
 typedef struct opw_cpu_launch_t { /* one per launch, shared by its threads */
   uint32_t struct_size;
-  int32_t failed;  /* atomic; set non-zero by the first failing program */
-  uint64_t epoch;  /* non-zero, unique per process and submission; part of every memo key */
-  int64_t ticket;  /* atomic, next program of an order-sensitive kernel */
+  int32_t failed; /* atomic; set non-zero by the first failing program */
+  uint64_t epoch; /* non-zero, unique per process and submission; part of every memo key */
+  int64_t ticket; /* atomic, next program of an order-sensitive kernel */
   void *ctx;
   void (*fail)(void *ctx, uint32_t site, int64_t program);
   void (*print)(void *ctx, uint32_t site, int64_t program, const void *values, uint64_t count);
@@ -402,8 +402,7 @@ typedef struct opw_cpu_scratch_t {
 
 /* Runs programs lo <= p < hi, p = x + grid[0] * (y + grid[1] * z). Returns 0, or non-zero when a program of
  * the range failed. */
-typedef int32_t (*opw_cpu_entry_t)(const opw_cpu_args_t *args, int64_t lo, int64_t hi,
-                                   opw_cpu_scratch_t *scratch);
+typedef int32_t (*opw_cpu_entry_t)(const opw_cpu_args_t *args, int64_t lo, int64_t hi, opw_cpu_scratch_t *scratch);
 
 enum {
   OPW_LEVEL_X86_64_V3 = 3,
@@ -472,12 +471,7 @@ typedef struct opw_tuned_t { /* leaf, 16 bytes; sorted by device, combo */
   uint16_t key[4]; /* log2 of the tune keys in 1/256 */
 } opw_tuned_t;
 
-enum {
-  OPW_OP_NEEDS_MINOR = 1u,
-  OPW_OP_DATA_DEPENDENT = 2u,
-  OPW_OP_MUTATES = 4u,
-  OPW_OP_NONDETERMINISTIC = 8u
-};
+enum { OPW_OP_NEEDS_MINOR = 1u, OPW_OP_DATA_DEPENDENT = 2u, OPW_OP_MUTATES = 4u, OPW_OP_NONDETERMINISTIC = 8u };
 
 #define OPW_NO_PLAN 0xffffu
 
@@ -553,8 +547,8 @@ typedef struct opw_call_t {
   const opw_attr_value_t *attrs;     /* in declared order; kind NONE = default; null = all default */
   uint32_t input_count, output_count, attr_count;
   int32_t device_type, device_id;
-  int32_t tactic; /* 0 = choose */
-  void *stream;   /* CUstream; null = legacy default stream */
+  int32_t tactic;  /* 0 = choose */
+  void *stream;    /* CUstream; null = legacy default stream */
   void *workspace; /* null: taken from host->allocate */
   size_t workspace_bytes;
   const opw_host_t *host;

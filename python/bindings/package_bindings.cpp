@@ -1,5 +1,5 @@
-// _core.build and _core.package: a build request as a dict (the schema of docs/abi.md), checked key by key, in; a plugin
-// library out.
+// _core.build and _core.package: a build request as a dict (the schema of docs/abi.md), checked key by key, in; a
+// plugin library out.
 #include "bindings.h"
 
 #include "driver/build.h"
@@ -337,7 +337,8 @@ package::Request requestOf(nb::handle value) {
     throw BadRequest{"targets.cuda", "CUDA is not supported yet"};
   targets.finish();
   r.each("kernels", [&](nb::handle v, const std::string &at) { request.kernels.push_back(kernelOf(v, at)); });
-  r.each("constants", [](nb::handle, const std::string &at) { throw BadRequest{at, "constants are not supported yet"}; });
+  r.each("constants",
+         [](nb::handle, const std::string &at) { throw BadRequest{at, "constants are not supported yet"}; });
   r.each("ops", [&](nb::handle v, const std::string &at) { request.ops.push_back(opOf(v, at)); });
   r.finish();
   return request;
@@ -448,7 +449,8 @@ nb::dict packageObjects(nb::dict request, nb::list objects, const std::string &w
   } catch (const BadRequest &bad) {
     raise(bad);
   }
-  package::PackageOptions options{workspace, archive.empty() ? findArchive() : std::move(archive), "opwright " OPW_VERSION};
+  package::PackageOptions options{workspace, archive.empty() ? findArchive() : std::move(archive),
+                                  "opwright " OPW_VERSION};
   Result<package::Packaged> packaged = [&] {
     nb::gil_scoped_release released;
     return package::packagePlugin(checked, compiled, options);
@@ -466,8 +468,8 @@ nb::dict packageObjects(nb::dict request, nb::list objects, const std::string &w
 } // namespace
 
 void bindPackage(nb::module_ &m) {
-  PyObject *type = PyErr_NewExceptionWithDoc("opwright._core.MissingToolError", "A tool that a build needs is not installed.",
-                                             PyExc_RuntimeError, nullptr);
+  PyObject *type = PyErr_NewExceptionWithDoc(
+      "opwright._core.MissingToolError", "A tool that a build needs is not installed.", PyExc_RuntimeError, nullptr);
   if (!type)
     throw nb::python_error();
   missingTool = type;
@@ -475,7 +477,8 @@ void bindPackage(nb::module_ &m) {
   m.def("build", &build, nb::arg("request"), nb::arg("workspace"), nb::arg("runtime_archive") = "",
         "Builds the plugin library of a request in its workspace. Returns library, bytes, glibc, compiled, reused and "
         "stages, a list of (name, milliseconds).");
-  m.def("package", &packageObjects, nb::arg("request"), nb::arg("objects"), nb::arg("workspace"), nb::arg("runtime_archive") = "",
+  m.def("package", &packageObjects, nb::arg("request"), nb::arg("objects"), nb::arg("workspace"),
+        nb::arg("runtime_archive") = "",
         "The packager alone, for kernels that are compiled already: objects is a list of dicts with kernel, level, "
         "object, entry, params, scratch_bytes, grain, ordered.");
 }

@@ -21,10 +21,11 @@ OpState *enter(const opw_op_t *op, opw_status_t *status, opw_error_t *error) {
   OpState *state = opState(op);
   if (!state) {
     uint64_t least = OPW_STATE_BYTES(uint64_t{opw_tables.op_count}, uint64_t{0});
-    *status = !opw_tables.state || opw_tables.state_bytes < least
-                  ? fail(error, OPW_E_CORRUPT, "corrupt table: the library's state has %llu bytes, expected at least %llu",
-                         static_cast<unsigned long long>(opw_tables.state_bytes), static_cast<unsigned long long>(least))
-                  : fail(error, OPW_E_ARGUMENT, "the op is none of this library's");
+    *status =
+        !opw_tables.state || opw_tables.state_bytes < least
+            ? fail(error, OPW_E_CORRUPT, "corrupt table: the library's state has %llu bytes, expected at least %llu",
+                   static_cast<unsigned long long>(opw_tables.state_bytes), static_cast<unsigned long long>(least))
+            : fail(error, OPW_E_ARGUMENT, "the op is none of this library's");
     return nullptr;
   }
   if (state->validity.load(std::memory_order_acquire) == kValid)
@@ -93,7 +94,8 @@ opw_status_t workspace(const opw_op_t *op, const opw_call_t *call, size_t *bytes
   Frame frame;
   Selection chosen;
   uint64_t total = 0;
-  if ((status = bindCall(frame, op, call, Purpose::Decide, error)) || (status = selectPlan(frame, *state, &chosen, error)) ||
+  if ((status = bindCall(frame, op, call, Purpose::Decide, error)) ||
+      (status = selectPlan(frame, *state, &chosen, error)) ||
       (status = workspaceBytes(frame, *chosen.plan, &total, error)))
     return status;
   *bytes = total;
@@ -136,7 +138,8 @@ opw_status_t prepareOp(const opw_op_t *op, opw_error_t *error) {
 
 opw_status_t prepare(const opw_op_t *op, int32_t deviceType, int32_t, opw_error_t *error) {
   if (deviceType != OPW_DEVICE_CPU)
-    return fail(error, OPW_E_UNSUPPORTED, "this runtime prepares nothing for device type %d; expected 1 (CPU)", deviceType);
+    return fail(error, OPW_E_UNSUPPORTED, "this runtime prepares nothing for device type %d; expected 1 (CPU)",
+                deviceType);
   if (op)
     return prepareOp(op, error);
   for (uint32_t i = 0; i < opw_tables.op_count; ++i)
@@ -151,10 +154,12 @@ opw_status_t choose(const opw_op_t *op, const opw_call_t *call, opw_choice_t *ch
   if (!state)
     return status;
   if (!choice || choice->struct_size < sizeof(opw_choice_t))
-    return failOp(error, choice ? OPW_E_ABI : OPW_E_ARGUMENT, op, "the choice is null or its struct_size is below %zu", sizeof *choice);
+    return failOp(error, choice ? OPW_E_ABI : OPW_E_ARGUMENT, op, "the choice is null or its struct_size is below %zu",
+                  sizeof *choice);
   Frame frame;
   Selection chosen;
-  if ((status = bindCall(frame, op, call, Purpose::Decide, error)) || (status = selectPlan(frame, *state, &chosen, error)))
+  if ((status = bindCall(frame, op, call, Purpose::Decide, error)) ||
+      (status = selectPlan(frame, *state, &chosen, error)))
     return status;
   choice->combo = frame.combo;
   choice->tactic = op->tactics[chosen.tactic]->id;
@@ -165,7 +170,8 @@ opw_status_t choose(const opw_op_t *op, const opw_call_t *call, opw_choice_t *ch
   return OPW_OK;
 }
 
-opw_status_t eval(const opw_op_t *op, const opw_program_t *program, const opw_call_t *call, void *value, opw_error_t *error) {
+opw_status_t eval(const opw_op_t *op, const opw_program_t *program, const opw_call_t *call, void *value,
+                  opw_error_t *error) {
   opw_status_t status = OPW_OK;
   if (!enter(op, &status, error))
     return status;
@@ -185,7 +191,8 @@ opw_status_t eval(const opw_op_t *op, const opw_program_t *program, const opw_ca
   return OPW_OK;
 }
 
-opw_status_t bounds(const opw_op_t *op, const opw_program_t *, const opw_call_t *, const opw_call_t *, int64_t *, opw_error_t *error) {
+opw_status_t bounds(const opw_op_t *op, const opw_program_t *, const opw_call_t *, const opw_call_t *, int64_t *,
+                    opw_error_t *error) {
   opw_status_t status = OPW_OK;
   if (!enter(op, &status, error))
     return status;
@@ -208,6 +215,7 @@ opw_status_t force(const opw_op_t *op, int32_t tactic, opw_error_t *error) {
 
 } // namespace
 
-constinit const opw_api_t kApi = {sizeof(opw_api_t), 0, find, check, infer, workspace, run, prepare, choose, eval, bounds, force};
+constinit const opw_api_t kApi = {sizeof(opw_api_t), 0,      find, check,  infer, workspace, run,
+                                  prepare,           choose, eval, bounds, force};
 
 } // namespace opw::runtime

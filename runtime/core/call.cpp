@@ -7,8 +7,8 @@ namespace opw::runtime {
 namespace {
 
 const char *kindName(uint32_t kind) {
-  static const char *const kNames[] = {"nothing", "int",    "float", "bool",    "string", "bytes", "ints",
-                                       "floats",  "bools", "strings", "tensor", "enum",  "dtype"};
+  static const char *const kNames[] = {"nothing", "int",   "float",   "bool",   "string", "bytes", "ints",
+                                       "floats",  "bools", "strings", "tensor", "enum",   "dtype"};
   return kind < sizeof kNames / sizeof *kNames ? kNames[kind] : "unknown";
 }
 
@@ -25,16 +25,18 @@ opw_status_t bindAttrs(Frame &f, opw_error_t *error) {
     if (v->kind == OPW_ATTR_NONE)
       return failOp(error, OPW_E_ARGUMENT, op, "attribute %s is missing and has no default", a.name);
     if (v->kind != a.kind)
-      return failOp(error, OPW_E_ARGUMENT, op, "attribute %s: found %s, expected %s", a.name, kindName(v->kind), kindName(a.kind));
+      return failOp(error, OPW_E_ARGUMENT, op, "attribute %s: found %s, expected %s", a.name, kindName(v->kind),
+                    kindName(a.kind));
     if (v->kind >= OPW_ATTR_INTS && v->kind <= OPW_ATTR_STRINGS) {
       if (v->count && !v->u.ints)
         return failOp(error, OPW_E_ARGUMENT, op, "attribute %s: the list is null", a.name);
       if (a.list_length && v->count != a.list_length)
-        return failOp(error, OPW_E_ARGUMENT, op, "attribute %s: found %u elements, expected %u", a.name, v->count, a.list_length);
+        return failOp(error, OPW_E_ARGUMENT, op, "attribute %s: found %u elements, expected %u", a.name, v->count,
+                      a.list_length);
     }
     if (v->kind == OPW_ATTR_ENUM && (v->u.i < 0 || v->u.i >= a.choice_count))
-      return failOp(error, OPW_E_ARGUMENT, op, "attribute %s: found choice %lld of %u", a.name, static_cast<long long>(v->u.i),
-                    a.choice_count);
+      return failOp(error, OPW_E_ARGUMENT, op, "attribute %s: found choice %lld of %u", a.name,
+                    static_cast<long long>(v->u.i), a.choice_count);
   }
   return OPW_OK;
 }
@@ -48,7 +50,8 @@ opw_status_t checkStrides(const Frame &f, const opw_io_t &io, const opw_tensor_t
       for (int32_t k = 0; k < t.ndim; ++k)
         if (t.shape[k] == 0)
           return OPW_OK; // nothing is in it
-      return failOp(error, OPW_E_LAYOUT, f.op, "%s is not contiguous: the stride of axis %d is %lld, expected %lld; pass a row-major copy",
+      return failOp(error, OPW_E_LAYOUT, f.op,
+                    "%s is not contiguous: the stride of axis %d is %lld, expected %lld; pass a row-major copy",
                     io.name, d, static_cast<long long>(t.strides[d]), static_cast<long long>(expected));
     }
     expected = static_cast<int64_t>(static_cast<uint64_t>(expected) * static_cast<uint64_t>(t.shape[d]));
@@ -63,18 +66,21 @@ bool deviceFits(const Frame &f, const opw_io_t &io, const opw_tensor_t &t) {
 }
 
 /// Everything about one view but its element type.
-opw_status_t checkTensor(const Frame &f, const opw_io_t &io, const opw_tensor_t &t, Purpose purpose, opw_error_t *error) {
+opw_status_t checkTensor(const Frame &f, const opw_io_t &io, const opw_tensor_t &t, Purpose purpose,
+                         opw_error_t *error) {
   const opw_op_t *op = f.op;
   if (t.ndim < io.rank_min || t.ndim > io.rank_max) {
     if (io.rank_min == io.rank_max)
       return failOp(error, OPW_E_SHAPE, op, "%s has rank %d, expected %u", io.name, t.ndim, io.rank_min);
-    return failOp(error, OPW_E_SHAPE, op, "%s has rank %d, expected %u to %u", io.name, t.ndim, io.rank_min, io.rank_max);
+    return failOp(error, OPW_E_SHAPE, op, "%s has rank %d, expected %u to %u", io.name, t.ndim, io.rank_min,
+                  io.rank_max);
   }
   if (t.ndim > 0 && !t.shape)
     return failOp(error, OPW_E_ARGUMENT, op, "%s has no shape", io.name);
   for (int32_t d = 0; d < t.ndim; ++d)
     if (t.shape[d] < 0 && !(purpose == Purpose::Infer && t.shape[d] == -1))
-      return failOp(error, OPW_E_SHAPE, op, "%s has the size %lld in axis %d", io.name, static_cast<long long>(t.shape[d]), d);
+      return failOp(error, OPW_E_SHAPE, op, "%s has the size %lld in axis %d", io.name,
+                    static_cast<long long>(t.shape[d]), d);
   if (purpose != Purpose::Run)
     return OPW_OK;
   if (!deviceFits(f, io, t))
@@ -103,8 +109,11 @@ opw_status_t checkCount(const Frame &f, const char *what, const opw_io_t *const 
                         opw_error_t *error) {
   bool variadic = declared > 0 && (ios[declared - 1]->flags & OPW_IO_VARIADIC);
   uint32_t least = variadic ? declared - 1 + ios[declared - 1]->variadic_min : declared;
+  while (!variadic && least > 0 && (ios[least - 1]->flags & OPW_IO_OPTIONAL))
+    --least; // optional ones at the end may be left out
   if (given > OPW_MAX_TENSORS || given < least || (!variadic && given > declared))
-    return failOp(error, OPW_E_ARGUMENT, f.op, "found %u %s, expected %s%u", given, what, variadic ? "at least " : "", least);
+    return failOp(error, OPW_E_ARGUMENT, f.op, "found %u %s, expected %s%u", given, what,
+                  variadic || least < declared ? "at least " : "", least);
   return OPW_OK;
 }
 
@@ -175,7 +184,8 @@ opw_status_t pickCombo(Frame &f, bool withOutputs, opw_error_t *error) {
   }
   Text given, rows;
   describeTypes(f, withOutputs, given, rows);
-  return failOp(error, OPW_E_DTYPE, op, "no combination of element types takes (%s); expected %s", given.str(), rows.str());
+  return failOp(error, OPW_E_DTYPE, op, "no combination of element types takes (%s); expected %s", given.str(),
+                rows.str());
 }
 
 opw_status_t checkValid(const Frame &f, opw_error_t *error) {
@@ -187,7 +197,8 @@ opw_status_t checkValid(const Frame &f, opw_error_t *error) {
     return s;
   if (holds != 0) // also -1: not known yet
     return OPW_OK;
-  return failOp(error, OPW_E_ARGUMENT, op, "%s", op->valid_text ? op->valid_text : "the arguments do not meet the op's condition");
+  return failOp(error, OPW_E_ARGUMENT, op, "%s",
+                op->valid_text ? op->valid_text : "the arguments do not meet the op's condition");
 }
 
 /// The addresses that a view may touch.
@@ -203,7 +214,8 @@ Bytes rangeOf(const opw_tensor_t &t) {
     count *= static_cast<uint64_t>(t.shape[d]);
     if (!t.strides || t.shape[d] < 1)
       continue;
-    uint64_t reach = static_cast<uint64_t>(t.shape[d] - 1) * static_cast<uint64_t>(t.strides[d] < 0 ? -t.strides[d] : t.strides[d]);
+    uint64_t reach =
+        static_cast<uint64_t>(t.shape[d] - 1) * static_cast<uint64_t>(t.strides[d] < 0 ? -t.strides[d] : t.strides[d]);
     (t.strides[d] < 0 ? below : above) += reach;
   }
   if (count == 0)
@@ -220,7 +232,8 @@ opw_status_t checkOverlap(const Frame &f, uint32_t output, opw_error_t *error) {
     if (!f.inputs[i])
       continue;
     Bytes other = rangeOf(*f.inputs[i]);
-    if (!overlap(mine, other) || (io.alias == static_cast<int32_t>(i) && mine.begin == other.begin && mine.end == other.end))
+    if (!overlap(mine, other) ||
+        (io.alias == static_cast<int32_t>(i) && mine.begin == other.begin && mine.end == other.end))
       continue;
     return failOp(error, OPW_E_ARGUMENT, op, "output %s overlaps input %s; give it memory of its own", io.name,
                   ioOf(op->inputs, op->input_count, i).name);
@@ -276,7 +289,8 @@ opw_status_t bindOutputs(Frame &f, opw_error_t *error) {
 }
 
 /// Sizes [from, to) of a tensor, appended to dims.
-opw_status_t appendSlice(const Frame &f, const opw_seg_t &seg, const char *name, int64_t *dims, int32_t *n, opw_error_t *error) {
+opw_status_t appendSlice(const Frame &f, const opw_seg_t &seg, const char *name, int64_t *dims, int32_t *n,
+                         opw_error_t *error) {
   const opw_tensor_t *t = f.tensor(seg.index);
   if (!t)
     return failOp(error, OPW_E_SHAPE, f.op, "the shape of %s is that of input %s, which is absent", name,
@@ -284,14 +298,15 @@ opw_status_t appendSlice(const Frame &f, const opw_seg_t &seg, const char *name,
   int32_t from = seg.from < 0 ? seg.from + t->ndim : seg.from;
   int32_t to = seg.to == INT32_MAX ? t->ndim : seg.to < 0 ? seg.to + t->ndim : seg.to;
   if (from < 0 || to > t->ndim || from > to || *n + to - from > OPW_MAX_RANK)
-    return failOp(error, OPW_E_SHAPE, f.op, "the shape of %s takes axes %d to %d of %s, which has rank %d", name, seg.from, seg.to,
-                  f.op->inputs[seg.index]->name, t->ndim);
+    return failOp(error, OPW_E_SHAPE, f.op, "the shape of %s takes axes %d to %d of %s, which has rank %d", name,
+                  seg.from, seg.to, f.op->inputs[seg.index]->name, t->ndim);
   for (int32_t d = from; d < to; ++d)
     dims[(*n)++] = t->shape[d];
   return OPW_OK;
 }
 
-opw_status_t appendSegment(const Frame &f, const opw_seg_t &seg, const char *name, int64_t *dims, int32_t *n, opw_error_t *error) {
+opw_status_t appendSegment(const Frame &f, const opw_seg_t &seg, const char *name, int64_t *dims, int32_t *n,
+                           opw_error_t *error) {
   if (seg.kind == OPW_SEG_SLICE)
     return appendSlice(f, seg, name, dims, n, error);
   if (seg.kind == OPW_SEG_DIM) {
@@ -358,10 +373,11 @@ opw_status_t bindCall(Frame &f, const opw_op_t *op, const opw_call_t *call, Purp
   if (!call)
     return failOp(error, OPW_E_ARGUMENT, op, "the call is null");
   if (call->struct_size < sizeof(opw_call_t))
-    return failOp(error, OPW_E_ABI, op, "the call's struct_size is %u, expected at least %zu", call->struct_size, sizeof *call);
+    return failOp(error, OPW_E_ABI, op, "the call's struct_size is %u, expected at least %zu", call->struct_size,
+                  sizeof *call);
   if (call->flags != 0 || call->reserved != 0 || call->phases > 2)
-    return failOp(error, OPW_E_ARGUMENT, op, "the call has flags 0x%x, phases %u, which this runtime does not know", call->flags,
-                  call->phases);
+    return failOp(error, OPW_E_ARGUMENT, op, "the call has flags 0x%x, phases %u, which this runtime does not know",
+                  call->flags, call->phases);
   f.op = op;
   f.call = call;
   f.inputs = call->inputs;
@@ -375,7 +391,8 @@ opw_status_t bindCall(Frame &f, const opw_op_t *op, const opw_call_t *call, Purp
   if (purpose != Purpose::Decide)
     if ((s = checkCount(f, "outputs", op->outputs, op->output_count, f.outputCount, error)))
       return s;
-  if ((s = bindAttrs(f, error)) || (s = bindInputs(f, purpose, error)) || (s = pickCombo(f, purpose == Purpose::Run, error)))
+  if ((s = bindAttrs(f, error)) || (s = bindInputs(f, purpose, error)) ||
+      (s = pickCombo(f, purpose == Purpose::Run, error)))
     return s;
   evaluateVars(f);
   if ((s = checkValid(f, error)))

@@ -19,7 +19,8 @@ opw_status_t bindCall(Frame &frame, const opw_op_t *op, const opw_call_t *call, 
 opw_status_t inferShape(const Frame &frame, uint32_t index, int64_t *dims, int32_t *ndim, opw_error_t *error);
 
 /// Bytes of a view whose sizes are known; a refusal when they overflow. `name` is for the text.
-opw_status_t bytesOf(const opw_op_t *op, const opw_tensor_t &tensor, const char *name, uint64_t *bytes, opw_error_t *error);
+opw_status_t bytesOf(const opw_op_t *op, const opw_tensor_t &tensor, const char *name, uint64_t *bytes,
+                     opw_error_t *error);
 
 /// "[2, 3]".
 void addShape(Text &text, const int64_t *dims, int32_t ndim);

@@ -7,10 +7,12 @@ namespace opw::runtime {
 
 enum : uint32_t { kNoLevel = 0, kLevelX86_64 = 1, kLevelX86_64V2 = 2 };
 
-/// The highest OPW_LEVEL_* that this CPU and its operating system have; below OPW_LEVEL_X86_64_V3 one of the values above.
+/// The highest OPW_LEVEL_* that this CPU and its operating system have; below OPW_LEVEL_X86_64_V3 one of the values
+/// above.
 uint32_t cpuLevel();
 
-/// Lowers the level to `level` (never raises it); 0 = what the CPU has. OPW_CPU_LEVEL=x86-64-v3 does the same from outside.
+/// Lowers the level to `level` (never raises it); 0 = what the CPU has. OPW_CPU_LEVEL=x86-64-v3 does the same from
+/// outside.
 void limitCpuLevel(uint32_t level);
 
 /// "x86-64-v3" for OPW_LEVEL_X86_64_V3; "unknown" for what this runtime has no name for.

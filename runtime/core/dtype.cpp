@@ -6,13 +6,26 @@ namespace opw::runtime {
 namespace {
 
 constexpr DtypeInfo kInfo[kDtypeCount] = {
-    {"none", 0, 0, 0, 0},         {"bool", 1, 6, 8, 'b'},       {"i8", 1, 0, 8, 'i'},
-    {"i16", 2, 0, 16, 'i'},       {"i32", 4, 0, 32, 'i'},       {"i64", 8, 0, 64, 'i'},
-    {"u8", 1, 1, 8, 'u'},         {"u16", 2, 1, 16, 'u'},       {"u32", 4, 1, 32, 'u'},
-    {"u64", 8, 1, 64, 'u'},       {"f16", 2, 2, 16, 'f'},       {"bf16", 2, 4, 16, 'f'},
-    {"f32", 4, 2, 32, 'f'},       {"f64", 8, 2, 64, 'f'},       {"f8e4m3fn", 1, 10, 8, 'f'},
-    {"f8e5m2", 1, 12, 8, 'f'},    {"f8e4m3fnuz", 1, 11, 8, 'f'}, {"f8e5m2fnuz", 1, 13, 8, 'f'},
-    {"f8e4m3b11fnuz", 1, 9, 8, 'f'}, {"f8e8m0", 1, 14, 8, 'f'},
+    {"none", 0, 0, 0, 0},
+    {"bool", 1, 6, 8, 'b'},
+    {"i8", 1, 0, 8, 'i'},
+    {"i16", 2, 0, 16, 'i'},
+    {"i32", 4, 0, 32, 'i'},
+    {"i64", 8, 0, 64, 'i'},
+    {"u8", 1, 1, 8, 'u'},
+    {"u16", 2, 1, 16, 'u'},
+    {"u32", 4, 1, 32, 'u'},
+    {"u64", 8, 1, 64, 'u'},
+    {"f16", 2, 2, 16, 'f'},
+    {"bf16", 2, 4, 16, 'f'},
+    {"f32", 4, 2, 32, 'f'},
+    {"f64", 8, 2, 64, 'f'},
+    {"f8e4m3fn", 1, 10, 8, 'f'},
+    {"f8e5m2", 1, 12, 8, 'f'},
+    {"f8e4m3fnuz", 1, 11, 8, 'f'},
+    {"f8e5m2fnuz", 1, 13, 8, 'f'},
+    {"f8e4m3b11fnuz", 1, 9, 8, 'f'},
+    {"f8e8m0", 1, 14, 8, 'f'},
 };
 
 template <typename T> T load(const void *data, int64_t index) {
@@ -92,30 +105,42 @@ uint16_t bfloatBits(double value) { return roundTo(value, 8, 7); }
 int64_t integerAt(const void *data, opw_dtype_t dtype, int64_t i) {
   switch (dtype) {
   case OPW_BOOL:
-  case OPW_U8: return load<uint8_t>(data, i);
-  case OPW_I8: return load<int8_t>(data, i);
-  case OPW_I16: return load<int16_t>(data, i);
-  case OPW_U16: return load<uint16_t>(data, i);
-  case OPW_I32: return load<int32_t>(data, i);
-  case OPW_U32: return load<uint32_t>(data, i);
+  case OPW_U8:
+    return load<uint8_t>(data, i);
+  case OPW_I8:
+    return load<int8_t>(data, i);
+  case OPW_I16:
+    return load<int16_t>(data, i);
+  case OPW_U16:
+    return load<uint16_t>(data, i);
+  case OPW_I32:
+    return load<int32_t>(data, i);
+  case OPW_U32:
+    return load<uint32_t>(data, i);
   case OPW_I64:
-  case OPW_U64: return load<int64_t>(data, i);
-  default: return 0;
+  case OPW_U64:
+    return load<int64_t>(data, i);
+  default:
+    return 0;
   }
 }
 
 double floatAt(const void *data, opw_dtype_t dtype, int64_t i) {
   switch (dtype) {
-  case OPW_F16: return fromHalf(load<uint16_t>(data, i));
+  case OPW_F16:
+    return fromHalf(load<uint16_t>(data, i));
   case OPW_BF16: {
     uint32_t bits = uint32_t{load<uint16_t>(data, i)} << 16;
     float f;
     memcpy(&f, &bits, sizeof f);
     return static_cast<double>(f);
   }
-  case OPW_F32: return static_cast<double>(load<float>(data, i));
-  case OPW_F64: return load<double>(data, i);
-  default: return 0;
+  case OPW_F32:
+    return static_cast<double>(load<float>(data, i));
+  case OPW_F64:
+    return load<double>(data, i);
+  default:
+    return 0;
   }
 }
 

@@ -1,5 +1,5 @@
-// Symbol versions of libc that a plugin asks for. On x86-64 those that moved into libc.so.6 with glibc 2.34 are pinned to
-// the versions of glibc 2.2.5, so that a plugin linked on a new system loads on an old one.
+// Symbol versions of libc that a plugin asks for. On x86-64 those that moved into libc.so.6 with glibc 2.34 are pinned
+// to the versions of glibc 2.2.5, so that a plugin linked on a new system loads on an old one.
 #pragma once
 
 #include <pthread.h>

@@ -21,5 +21,4 @@ int32_t poolThreads();
 // Caps the threads of later loops; 0 = as many as there are CPUs. For tests and measurements.
 void setPoolThreads(int32_t threads);
 
-}  // namespace opw::runtime
-
+} // namespace opw::runtime

@@ -124,8 +124,10 @@ Value listItem(const opw_attr_value_t &list, int64_t index) {
 Value leaf(const Frame &f, const opw_insn_t &x, int64_t popped) {
   const opw_tensor_t *t;
   switch (x.op) {
-  case OPW_X_INT: return {{x.imm}, kFine, 0};
-  case OPW_X_POOL: return {{f.op->pool_i[x.imm]}, kFine, 0};
+  case OPW_X_INT:
+    return {{x.imm}, kFine, 0};
+  case OPW_X_POOL:
+    return {{f.op->pool_i[x.imm]}, kFine, 0};
   case OPW_X_DIM:
     t = f.tensor(x.b);
     return t ? dimOf(*t, x.imm) : Value{{0}, kAbsent, 0};
@@ -145,24 +147,31 @@ Value leaf(const Frame &f, const opw_insn_t &x, int64_t popped) {
     int64_t axis = x.imm < 0 ? x.imm + t->ndim : x.imm;
     return axis < 0 || axis >= t->ndim ? Value{{0}, kOutOfRange, 0} : strideOf(*t, axis);
   }
-  case OPW_X_PRESENT: return {{f.tensor(x.b) != nullptr}, kFine, 0};
+  case OPW_X_PRESENT:
+    return {{f.tensor(x.b) != nullptr}, kFine, 0};
   case OPW_X_COUNT: {
     Range r = variadicOf(f, x.b);
     return {{r.end > r.first ? r.end - r.first : 0}, kFine, 0};
   }
-  case OPW_X_SUMDIM: return sumDims(f, x.b, x.imm);
-  case OPW_X_ATTR: return {{f.attrs[x.b]->u.i}, kFine, 0};
-  case OPW_X_ATTR_LEN: return {{f.attrs[x.b]->count}, kFine, 0};
+  case OPW_X_SUMDIM:
+    return sumDims(f, x.b, x.imm);
+  case OPW_X_ATTR:
+    return {{f.attrs[x.b]->u.i}, kFine, 0};
+  case OPW_X_ATTR_LEN:
+    return {{f.attrs[x.b]->count}, kFine, 0};
   case OPW_X_ATTR_AT:
-  case OPW_X_FATTR_AT: return listItem(*f.attrs[x.b], popped);
-  case OPW_X_VALUE: return hostValue(f, x.b, x.imm);
+  case OPW_X_FATTR_AT:
+    return listItem(*f.attrs[x.b], popped);
+  case OPW_X_VALUE:
+    return hostValue(f, x.b, x.imm);
   case OPW_X_VAR: {
     Value v = f.vars[x.b];
     if (v.poison && v.poison < 1u << 20)
       v.poison |= (uint32_t{x.b} + 1) << 20;
     return v;
   }
-  case OPW_X_SIZE: return dependentSize(f, x.b);
+  case OPW_X_SIZE:
+    return dependentSize(f, x.b);
   case OPW_X_ITEMSIZE:
     t = f.tensor(x.b);
     return t ? Value{{t->dl_bits / 8}, kFine, 0} : Value{{0}, kAbsent, 0};
@@ -176,15 +185,19 @@ Value leaf(const Frame &f, const opw_insn_t &x, int64_t popped) {
     v.slot.f = f.attrs[x.b]->u.f;
     return v;
   }
-  default: return {{0}, kOutOfRange, 0};
+  default:
+    return {{0}, kOutOfRange, 0};
   }
 }
 
 PoisonCode binary(uint8_t op, int64_t a, int64_t b, int64_t *r) {
   switch (op) {
-  case OPW_X_ADD: return __builtin_add_overflow(a, b, r) ? kOverflow : kFine;
-  case OPW_X_SUB: return __builtin_sub_overflow(a, b, r) ? kOverflow : kFine;
-  case OPW_X_MUL: return __builtin_mul_overflow(a, b, r) ? kOverflow : kFine;
+  case OPW_X_ADD:
+    return __builtin_add_overflow(a, b, r) ? kOverflow : kFine;
+  case OPW_X_SUB:
+    return __builtin_sub_overflow(a, b, r) ? kOverflow : kFine;
+  case OPW_X_MUL:
+    return __builtin_mul_overflow(a, b, r) ? kOverflow : kFine;
   case OPW_X_FDIV:
   case OPW_X_CDIV:
   case OPW_X_MOD: {
@@ -206,22 +219,42 @@ PoisonCode binary(uint8_t op, int64_t a, int64_t b, int64_t *r) {
     *r = op == OPW_X_MOD ? a - q * b : op == OPW_X_FDIV ? q : q + (a % b != 0);
     return kFine;
   }
-  case OPW_X_MIN: *r = a < b ? a : b; return kFine;
-  case OPW_X_MAX: *r = a > b ? a : b; return kFine;
-  case OPW_X_EQ: *r = a == b; return kFine;
-  case OPW_X_NE: *r = a != b; return kFine;
-  case OPW_X_LT: *r = a < b; return kFine;
-  case OPW_X_LE: *r = a <= b; return kFine;
-  case OPW_X_AND: *r = a && b; return kFine;
-  case OPW_X_OR: *r = a || b; return kFine;
-  default: return kOutOfRange;
+  case OPW_X_MIN:
+    *r = a < b ? a : b;
+    return kFine;
+  case OPW_X_MAX:
+    *r = a > b ? a : b;
+    return kFine;
+  case OPW_X_EQ:
+    *r = a == b;
+    return kFine;
+  case OPW_X_NE:
+    *r = a != b;
+    return kFine;
+  case OPW_X_LT:
+    *r = a < b;
+    return kFine;
+  case OPW_X_LE:
+    *r = a <= b;
+    return kFine;
+  case OPW_X_AND:
+    *r = a && b;
+    return kFine;
+  case OPW_X_OR:
+    *r = a || b;
+    return kFine;
+  default:
+    return kOutOfRange;
   }
 }
 
 PoisonCode unary(uint8_t op, int64_t a, int64_t *r) {
   switch (op) {
-  case OPW_X_NOT: *r = !a; return kFine;
-  case OPW_X_NEG: return __builtin_sub_overflow(int64_t{0}, a, r) ? kOverflow : kFine;
+  case OPW_X_NOT:
+    *r = !a;
+    return kFine;
+  case OPW_X_NEG:
+    return __builtin_sub_overflow(int64_t{0}, a, r) ? kOverflow : kFine;
   case OPW_X_ABS:
     *r = a;
     return a < 0 && __builtin_sub_overflow(int64_t{0}, a, r) ? kOverflow : kFine;
@@ -230,7 +263,8 @@ PoisonCode unary(uint8_t op, int64_t a, int64_t *r) {
       return kOverflow;
     *r = a <= 1 ? 1 : int64_t{1} << (64 - __builtin_clzll(static_cast<uint64_t>(a - 1)));
     return kFine;
-  default: return kOutOfRange;
+  default:
+    return kOutOfRange;
   }
 }
 
@@ -325,15 +359,32 @@ Value evaluate(const Frame &frame, const opw_program_t &program) {
       Slot &s = stack[n - 1];
       double a = s.f, b = stack[n].f;
       switch (x.op) {
-      case OPW_X_FADD: s.f = a + b; break;
-      case OPW_X_FSUB: s.f = a - b; break;
-      case OPW_X_FMUL: s.f = a * b; break;
-      case OPW_X_FDIVF: s.f = a / b; break;
-      case OPW_X_FMIN: s.f = smaller(a, b); break;
-      case OPW_X_FMAX: s.f = larger(a, b); break;
-      case OPW_X_FLT: s.i = a < b; break;
-      case OPW_X_FEQ: s.i = a == b; break;
-      default: bad[n - 1] = kOutOfRange | here;
+      case OPW_X_FADD:
+        s.f = a + b;
+        break;
+      case OPW_X_FSUB:
+        s.f = a - b;
+        break;
+      case OPW_X_FMUL:
+        s.f = a * b;
+        break;
+      case OPW_X_FDIVF:
+        s.f = a / b;
+        break;
+      case OPW_X_FMIN:
+        s.f = smaller(a, b);
+        break;
+      case OPW_X_FMAX:
+        s.f = larger(a, b);
+        break;
+      case OPW_X_FLT:
+        s.i = a < b;
+        break;
+      case OPW_X_FEQ:
+        s.i = a == b;
+        break;
+      default:
+        bad[n - 1] = kOutOfRange | here;
       }
     }
   }
@@ -347,16 +398,21 @@ void evaluateVars(Frame &frame) {
 
 opw_status_t failPoison(const Frame &frame, const opw_program_t &program, Poison poison, const char *what,
                         opw_error_t *error) {
-  static const char *const kWhy[] = {"is fine",        "overflows",        "divides by zero", "reads outside a list or shape",
-                                     "is not a number", "reads an absent tensor", "needs a size that is not known"};
+  static const char *const kWhy[] = {"is fine",
+                                     "overflows",
+                                     "divides by zero",
+                                     "reads outside a list or shape",
+                                     "is not a number",
+                                     "reads an absent tensor",
+                                     "needs a size that is not known"};
   uint32_t code = poison & 0xff, at = poison >> 8 & 0xfff, var = poison >> 20;
   const opw_program_t &source = var && var <= frame.op->var_count ? frame.op->vars[var - 1] : program;
   const char *insn = at < source.count ? insnInfo(source.code[at].op).name : nullptr;
   Text where;
   if (var)
     where.add(" of var %u", var - 1);
-  return failOp(error, OPW_E_OVERFLOW, frame.op, "%s: instruction %u (%s)%s %s", what, at, insn ? insn : "?", where.str(),
-                code < sizeof kWhy / sizeof *kWhy ? kWhy[code] : "failed");
+  return failOp(error, OPW_E_OVERFLOW, frame.op, "%s: instruction %u (%s)%s %s", what, at, insn ? insn : "?",
+                where.str(), code < sizeof kWhy / sizeof *kWhy ? kWhy[code] : "failed");
 }
 
 opw_status_t evaluateSize(const Frame &frame, const opw_program_t &program, const char *what, int64_t *value,

@@ -31,9 +31,11 @@ opw_status_t placeBuffers(const Frame &f, const opw_plan_t &plan, Buffers &b, op
     if (opw_status_t s = evaluateSize(f, w.elements, "a workspace buffer", &elements, error))
       return s;
     if (elements < 0)
-      return failOp(error, OPW_E_SHAPE, f.op, "workspace buffer %u would have %lld elements", i, static_cast<long long>(elements));
+      return failOp(error, OPW_E_SHAPE, f.op, "workspace buffer %u would have %lld elements", i,
+                    static_cast<long long>(elements));
     uint64_t bytes;
-    if (__builtin_mul_overflow(static_cast<uint64_t>(elements), uint64_t{dtypeInfo(w.dtype).bytes}, &bytes) || bytes >> 62)
+    if (__builtin_mul_overflow(static_cast<uint64_t>(elements), uint64_t{dtypeInfo(w.dtype).bytes}, &bytes) ||
+        bytes >> 62)
       return failOp(error, OPW_E_OVERFLOW, f.op, "workspace buffer %u has more than 2^62 bytes", i);
     b.offset[i] = alignUp(b.total, alignOf(w));
     b.bytes[i] = bytes;
@@ -62,10 +64,12 @@ public:
     if (b.total == 0)
       return OPW_OK;
     if (call.workspace) {
-      uint64_t lost = alignUp(reinterpret_cast<uintptr_t>(call.workspace), b.align) - reinterpret_cast<uintptr_t>(call.workspace);
+      uint64_t lost =
+          alignUp(reinterpret_cast<uintptr_t>(call.workspace), b.align) - reinterpret_cast<uintptr_t>(call.workspace);
       if (call.workspace_bytes < b.total || call.workspace_bytes - b.total < lost)
-        return failOp(error, OPW_E_MEMORY, f.op, "the workspace has %zu bytes, expected %llu, aligned to %llu", call.workspace_bytes,
-                      static_cast<unsigned long long>(b.total), static_cast<unsigned long long>(b.align));
+        return failOp(error, OPW_E_MEMORY, f.op, "the workspace has %zu bytes, expected %llu, aligned to %llu",
+                      call.workspace_bytes, static_cast<unsigned long long>(b.total),
+                      static_cast<unsigned long long>(b.align));
       base = static_cast<char *>(call.workspace) + lost;
       return OPW_OK;
     }
@@ -82,7 +86,8 @@ public:
       own = nullptr;
     }
     return base ? OPW_OK
-                : failOp(error, OPW_E_MEMORY, f.op, "no memory for %llu bytes of workspace", static_cast<unsigned long long>(b.total));
+                : failOp(error, OPW_E_MEMORY, f.op, "no memory for %llu bytes of workspace",
+                         static_cast<unsigned long long>(b.total));
   }
 
   char *base = nullptr;
@@ -131,7 +136,8 @@ opw_status_t argument(const Running &r, const opw_arg_t &a, uint32_t index, Valu
     if (!t)
       return OPW_OK;
     if (a.axis >= t->ndim)
-      return failOp(error, OPW_E_SHAPE, f.op, "argument %u is the stride of axis %u of a tensor of rank %d", index, a.axis, t->ndim);
+      return failOp(error, OPW_E_SHAPE, f.op, "argument %u is the stride of axis %u of a tensor of rank %d", index,
+                    a.axis, t->ndim);
     int64_t stride = 1;
     if (t->strides)
       stride = t->strides[a.axis];
@@ -155,10 +161,14 @@ opw_status_t argument(const Running &r, const opw_arg_t &a, uint32_t index, Valu
     v->slot.i = attr.u.i; // the bits, whichever kind they are
     return OPW_OK;
   }
-  case OPW_ARG_CONSTANT: v->slot.i = reinterpret_cast<intptr_t>(opw_tables.constants[a.index]->value.data); return OPW_OK;
+  case OPW_ARG_CONSTANT:
+    v->slot.i = reinterpret_cast<intptr_t>(opw_tables.constants[a.index]->value.data);
+    return OPW_OK;
   case OPW_ARG_DESCRIPTOR:
-    return failOp(error, OPW_E_UNSUPPORTED, f.op, "argument %u is a tensor descriptor, which this runtime does not pass to a CPU kernel", index);
-  default: return OPW_OK;
+    return failOp(error, OPW_E_UNSUPPORTED, f.op,
+                  "argument %u is a tensor descriptor, which this runtime does not pass to a CPU kernel", index);
+  default:
+    return OPW_OK;
   }
 }
 
@@ -167,17 +177,25 @@ bool guardHolds(const opw_guard_t &g, const Value &v) {
   if (v.isFloat)
     return g.kind == OPW_GUARD_EQUAL && v.slot.f == static_cast<double>(g.value);
   switch (g.kind) {
-  case OPW_GUARD_DIVISIBLE: return (g.value & (g.value - 1)) == 0 ? (x & (g.value - 1)) == 0 : x % g.value == 0;
-  case OPW_GUARD_EQUAL: return x == g.value;
-  case OPW_GUARD_AT_LEAST: return x >= g.value;
-  case OPW_GUARD_AT_MOST: return x <= g.value;
-  case OPW_GUARD_NULL: return x == 0;
-  case OPW_GUARD_SET: return x != 0;
-  default: return false;
+  case OPW_GUARD_DIVISIBLE:
+    return (g.value & (g.value - 1)) == 0 ? (x & (g.value - 1)) == 0 : x % g.value == 0;
+  case OPW_GUARD_EQUAL:
+    return x == g.value;
+  case OPW_GUARD_AT_LEAST:
+    return x >= g.value;
+  case OPW_GUARD_AT_MOST:
+    return x <= g.value;
+  case OPW_GUARD_NULL:
+    return x == 0;
+  case OPW_GUARD_SET:
+    return x != 0;
+  default:
+    return false;
   }
 }
 
-opw_status_t pickVariant(const Frame &f, const opw_launch_t &l, const Value *values, const opw_variant_t **out, opw_error_t *error) {
+opw_status_t pickVariant(const Frame &f, const opw_launch_t &l, const Value *values, const opw_variant_t **out,
+                         opw_error_t *error) {
   for (uint32_t i = 0; i < l.variant_count; ++i) {
     const opw_variant_t &v = l.variants[i];
     bool fits = true;
@@ -193,7 +211,8 @@ opw_status_t pickVariant(const Frame &f, const opw_launch_t &l, const Value *val
     }
   }
   const char *reason = l.variants[l.variant_count - 1].reason;
-  return failOp(error, OPW_E_UNSUPPORTED, f.op, "%s", reason ? reason : "no variant of the kernel takes these arguments");
+  return failOp(error, OPW_E_UNSUPPORTED, f.op, "%s",
+                reason ? reason : "no variant of the kernel takes these arguments");
 }
 
 struct IntRange {
@@ -210,13 +229,15 @@ IntRange rangeOf(opw_dtype_t type) {
 }
 
 /// One value into its 8-byte slot, by the type that the image takes.
-opw_status_t fillSlot(const Frame &f, const opw_param_t &p, const Value &v, uint32_t index, uint64_t *slot, opw_error_t *error) {
+opw_status_t fillSlot(const Frame &f, const opw_param_t &p, const Value &v, uint32_t index, uint64_t *slot,
+                      opw_error_t *error) {
   if (p.kind == OPW_PARAM_POINTER) {
     *slot = static_cast<uint64_t>(v.slot.i);
     return OPW_OK;
   }
   if (p.kind != OPW_PARAM_SCALAR)
-    return failOp(error, OPW_E_UNSUPPORTED, f.op, "argument %u has parameter kind %u, which a CPU kernel does not take", index, p.kind);
+    return failOp(error, OPW_E_UNSUPPORTED, f.op, "argument %u has parameter kind %u, which a CPU kernel does not take",
+                  index, p.kind);
   if (dtypeInfo(p.dtype).kind == 'f') {
     double x = v.isFloat ? v.slot.f : static_cast<double>(v.slot.i);
     *slot = 0;
@@ -246,7 +267,8 @@ opw_status_t evaluateGrid(const Frame &f, const opw_launch_t &l, uint32_t grid[3
       if (opw_status_t s = evaluateSize(f, l.grid[a], kAxes[a], &n, error))
         return s;
     if (n < 0 || n > INT32_MAX)
-      return failOp(error, OPW_E_OVERFLOW, f.op, "%s is %lld, expected 0 to 2147483647", kAxes[a], static_cast<long long>(n));
+      return failOp(error, OPW_E_OVERFLOW, f.op, "%s is %lld, expected 0 to 2147483647", kAxes[a],
+                    static_cast<long long>(n));
     grid[a] = static_cast<uint32_t>(n);
   }
   return OPW_OK;

@@ -61,10 +61,10 @@ void tunedGroup(const opw_op_t *op, OpState &state, uint32_t *first, uint32_t *c
 
 /// 256 * log2(x + 1), in steps of 1/64 of an octave.
 int32_t logKey(int64_t x) {
-  static const uint8_t kLog[65] = {
-      0,   6,   11,  17,  22,  28,  33,  38,  44,  49,  54,  59,  63,  68,  73,  78,  82,  87,  92,  96,  100, 105,
-      109, 113, 118, 122, 126, 130, 134, 138, 142, 146, 150, 154, 157, 161, 165, 169, 172, 176, 179, 183, 186, 190,
-      193, 197, 200, 204, 207, 210, 214, 217, 220, 223, 227, 230, 233, 236, 239, 242, 245, 248, 251, 254, 255};
+  static const uint8_t kLog[65] = {0,   6,   11,  17,  22,  28,  33,  38,  44,  49,  54,  59,  63,  68,  73,  78,  82,
+                                   87,  92,  96,  100, 105, 109, 113, 118, 122, 126, 130, 134, 138, 142, 146, 150, 154,
+                                   157, 161, 165, 169, 172, 176, 179, 183, 186, 190, 193, 197, 200, 204, 207, 210, 214,
+                                   217, 220, 223, 227, 230, 233, 236, 239, 242, 245, 248, 251, 254, 255};
   auto v = static_cast<uint64_t>(x < 0 ? 0 : x) + 1;
   int top = 63 - __builtin_clzll(v);
   uint64_t fraction = top >= 6 ? v >> (top - 6) & 63 : v << (6 - top) & 63;
@@ -123,7 +123,8 @@ opw_status_t selectPlan(const Frame &f, OpState &state, Selection *out, opw_erro
     if (out->tactic != kNone)
       out->planIndex = planOf(op, f.combo, 0, out->tactic);
     if (out->planIndex == OPW_NO_PLAN)
-      return failOp(error, OPW_E_UNSUPPORTED, op, "%s asks for tactic %d, which does not run these element types on a CPU", wish, id);
+      return failOp(error, OPW_E_UNSUPPORTED, op,
+                    "%s asks for tactic %d, which does not run these element types on a CPU", wish, id);
   } else {
     out->tunedEntry = nearestTuned(f, state);
     if (out->tunedEntry != kNone) {
@@ -135,13 +136,15 @@ opw_status_t selectPlan(const Frame &f, OpState &state, Selection *out, opw_erro
       out->planIndex = planOf(op, f.combo, 0, t);
     }
     if (out->planIndex == OPW_NO_PLAN)
-      return failOp(error, OPW_E_DEVICE, op, "the plugin has no CPU code for these element types; build it with a cpu target");
+      return failOp(error, OPW_E_DEVICE, op,
+                    "the plugin has no CPU code for these element types; build it with a cpu target");
   }
   out->plan = op->plans[out->planIndex];
   return OPW_OK;
 }
 
-opw_status_t selectImage(const opw_op_t *op, const opw_kernel_t &kernel, const opw_cpu_image_t **image, opw_error_t *error) {
+opw_status_t selectImage(const opw_op_t *op, const opw_kernel_t &kernel, const opw_cpu_image_t **image,
+                         opw_error_t *error) {
   uint32_t machine = cpuLevel();
   const opw_cpu_image_t *best = nullptr;
   for (uint32_t i = 0; i < kernel.cpu_count; ++i)
@@ -156,7 +159,8 @@ opw_status_t selectImage(const opw_op_t *op, const opw_kernel_t &kernel, const o
   Text levels;
   for (uint32_t i = 0; i < kernel.cpu_count; ++i)
     levels.add("%s%s", i ? ", " : "", cpuLevelName(kernel.cpu[i]->level));
-  return failOp(error, OPW_E_DEVICE, op, "this CPU has the level %s, kernel %s needs one of: %s; run on a CPU with AVX2 and FMA", 
+  return failOp(error, OPW_E_DEVICE, op,
+                "this CPU has the level %s, kernel %s needs one of: %s; run on a CPU with AVX2 and FMA",
                 cpuLevelName(machine), name, levels.str());
 }
 

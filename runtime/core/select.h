@@ -18,6 +18,7 @@ struct Selection {
 opw_status_t selectPlan(const Frame &frame, OpState &state, Selection *selection, opw_error_t *error);
 
 /// The image of the highest level that this machine has, or a refusal that names both.
-opw_status_t selectImage(const opw_op_t *op, const opw_kernel_t &kernel, const opw_cpu_image_t **image, opw_error_t *error);
+opw_status_t selectImage(const opw_op_t *op, const opw_kernel_t &kernel, const opw_cpu_image_t **image,
+                         opw_error_t *error);
 
 } // namespace opw::runtime

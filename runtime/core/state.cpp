@@ -36,8 +36,8 @@ bool names(const char *p, const char *end, const opw_op_t *op) {
   if (end - p == 1 && *p == '*')
     return true;
   size_t ns = strlen(op->ns), name = strlen(op->name);
-  return static_cast<size_t>(end - p) == ns + 2 + name && startsWith(p, end, op->ns, ns) && memcmp(p + ns, "::", 2) == 0 &&
-         memcmp(p + ns + 2, op->name, name) == 0;
+  return static_cast<size_t>(end - p) == ns + 2 + name && startsWith(p, end, op->ns, ns) &&
+         memcmp(p + ns, "::", 2) == 0 && memcmp(p + ns + 2, op->name, name) == 0;
 }
 
 int32_t lookUpWish(const opw_op_t *op) {

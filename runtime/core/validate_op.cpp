@@ -23,7 +23,8 @@ struct Checker {
   }
 
   /// An array of `count` pointers to tables: there, none null, each with a struct_size that this runtime can read.
-  template <typename T> opw_status_t list(const char *what, const T *const *array, uint32_t count, uint32_t most) const {
+  template <typename T>
+  opw_status_t list(const char *what, const T *const *array, uint32_t count, uint32_t most) const {
     if (count > most)
       return refuse("%u %s, at most %u are allowed", count, what, most);
     if (count != 0 && !array)
@@ -52,11 +53,14 @@ struct Checker {
     if ((s = list("typevars", op->typevars, op->typevar_count, kMaxTypevars)) ||
         (s = list("inputs", op->inputs, op->input_count, OPW_MAX_TENSORS)) ||
         (s = list("outputs", op->outputs, op->output_count, OPW_MAX_TENSORS)) ||
-        (s = list("attrs", op->attrs, op->attr_count, kMaxAttrs)) || (s = list("sizes", op->sizes, op->size_count, 64)) ||
-        (s = list("tactics", op->tactics, op->tactic_count, 4096)) || (s = list("plans", op->plans, op->plan_count, 0xfffe)))
+        (s = list("attrs", op->attrs, op->attr_count, kMaxAttrs)) ||
+        (s = list("sizes", op->sizes, op->size_count, 64)) ||
+        (s = list("tactics", op->tactics, op->tactic_count, 4096)) ||
+        (s = list("plans", op->plans, op->plan_count, 0xfffe)))
       return s;
     if (op->input_count + op->output_count > OPW_MAX_TENSORS)
-      return refuse("%u inputs and outputs, at most %d are allowed", op->input_count + op->output_count, OPW_MAX_TENSORS);
+      return refuse("%u inputs and outputs, at most %d are allowed", op->input_count + op->output_count,
+                    OPW_MAX_TENSORS);
     if (op->var_count > OPW_MAX_VARS || (op->var_count && !op->vars))
       return refuse("%u vars, at most %d are allowed", op->var_count, OPW_MAX_VARS);
     if (op->combo_count == 0 || op->tactic_count == 0)
@@ -84,7 +88,8 @@ struct Checker {
         return refuse("tactic %u has the id %d, expected one above 0", i, op->tactics[i]->id);
     for (uint32_t i = 0; i < op->tuned_count; ++i) {
       const opw_tuned_t &t = op->tuned[i];
-      if (t.device >= tables.device_count || t.combo >= op->combo_count || t.tactic >= op->tactic_count || t.reserved != 0)
+      if (t.device >= tables.device_count || t.combo >= op->combo_count || t.tactic >= op->tactic_count ||
+          t.reserved != 0)
         return refuse("tuned entry %u is out of range", i);
     }
     return OPW_OK;
@@ -97,7 +102,9 @@ struct Checker {
         return refuse("a size of %s has no program", name);
       return integerProgram(s.dim, {op->input_count, op->var_count, true}, name);
     case OPW_SEG_SLICE:
-      return s.index < op->input_count ? OPW_OK : refuse("the shape of %s takes sizes of tensor %u, which is no input", name, s.index);
+      return s.index < op->input_count
+                 ? OPW_OK
+                 : refuse("the shape of %s takes sizes of tensor %u, which is no input", name, s.index);
     case OPW_SEG_ATTR:
       return s.index < op->attr_count && op->attrs[s.index]->kind == OPW_ATTR_INTS
                  ? OPW_OK
@@ -106,7 +113,8 @@ struct Checker {
       return s.index < op->input_count && (op->inputs[s.index]->flags & OPW_IO_HOST)
                  ? OPW_OK
                  : refuse("the shape of %s takes the values of tensor %u, which is no HOST input", name, s.index);
-    default: return refuse("the shape of %s has a segment of unknown kind %u", name, s.kind);
+    default:
+      return refuse("the shape of %s has a segment of unknown kind %u", name, s.kind);
     }
   }
 
@@ -153,12 +161,18 @@ struct Checker {
     switch (a.kind) {
     case OPW_ARG_POINTER:
     case OPW_ARG_CONSTANT:
-    case OPW_ARG_NULL: return 'P';
-    case OPW_ARG_STRIDE: return 'I';
-    case OPW_ARG_PROGRAM: return a.program.is_float ? 'F' : 'I';
-    case OPW_ARG_ATTR: return op->attrs[a.index]->kind == OPW_ATTR_FLOAT ? 'F' : 'I';
-    case OPW_ARG_DESCRIPTOR: return 'D';
-    default: return 0;
+    case OPW_ARG_NULL:
+      return 'P';
+    case OPW_ARG_STRIDE:
+      return 'I';
+    case OPW_ARG_PROGRAM:
+      return a.program.is_float ? 'F' : 'I';
+    case OPW_ARG_ATTR:
+      return op->attrs[a.index]->kind == OPW_ATTR_FLOAT ? 'F' : 'I';
+    case OPW_ARG_DESCRIPTOR:
+      return 'D';
+    default:
+      return 0;
     }
   }
 
@@ -168,7 +182,8 @@ struct Checker {
     case OPW_ARG_POINTER:
       return a.tensor < tensors + plan.workspace_count ? OPW_OK : refuse("argument %u is tensor %u", i, a.tensor);
     case OPW_ARG_STRIDE:
-      return a.tensor < tensors && a.axis < OPW_MAX_RANK ? OPW_OK : refuse("argument %u is a stride of tensor %u", i, a.tensor);
+      return a.tensor < tensors && a.axis < OPW_MAX_RANK ? OPW_OK
+                                                         : refuse("argument %u is a stride of tensor %u", i, a.tensor);
     case OPW_ARG_PROGRAM:
       return a.program.count ? validateProgram(op, a.program, overAll(), "an argument", error)
                              : refuse("argument %u has no program", i);
@@ -176,16 +191,20 @@ struct Checker {
       if (a.index >= op->attr_count)
         return refuse("argument %u is attribute %u of %u", i, a.index, op->attr_count);
       uint32_t k = op->attrs[a.index]->kind;
-      bool number = k == OPW_ATTR_INT || k == OPW_ATTR_FLOAT || k == OPW_ATTR_BOOL || k == OPW_ATTR_ENUM || k == OPW_ATTR_DTYPE;
+      bool number =
+          k == OPW_ATTR_INT || k == OPW_ATTR_FLOAT || k == OPW_ATTR_BOOL || k == OPW_ATTR_ENUM || k == OPW_ATTR_DTYPE;
       return number ? OPW_OK : refuse("argument %u is attribute %s, which is no number", i, op->attrs[a.index]->name);
     }
     case OPW_ARG_CONSTANT:
       return a.index < tables.constant_count && tables.constants && tables.constants[a.index]
                  ? OPW_OK
                  : refuse("argument %u is constant %u of %u", i, a.index, tables.constant_count);
-    case OPW_ARG_DESCRIPTOR: return a.descriptor ? OPW_OK : refuse("argument %u has no descriptor", i);
-    case OPW_ARG_NULL: return OPW_OK;
-    default: return refuse("argument %u has unknown kind %u", i, a.kind);
+    case OPW_ARG_DESCRIPTOR:
+      return a.descriptor ? OPW_OK : refuse("argument %u has no descriptor", i);
+    case OPW_ARG_NULL:
+      return OPW_OK;
+    default:
+      return refuse("argument %u has unknown kind %u", i, a.kind);
     }
   }
 
@@ -201,7 +220,8 @@ struct Checker {
       bool fits = kind != 0 && (given == 'I' || (given == 'F' && kind == 'f')) && dtypeInfo(p.dtype).dlCode <= 6;
       return fits ? OPW_OK : refuse("parameter %u of kernel %s does not take its argument", i, kernel);
     }
-    return p.kind <= OPW_PARAM_DESC_PLAIN ? OPW_OK : refuse("parameter %u of kernel %s has unknown kind %u", i, kernel, p.kind);
+    return p.kind <= OPW_PARAM_DESC_PLAIN ? OPW_OK
+                                          : refuse("parameter %u of kernel %s has unknown kind %u", i, kernel, p.kind);
   }
 
   opw_status_t kernel(uint32_t index, const opw_launch_t &launch) const {
@@ -210,7 +230,8 @@ struct Checker {
     const opw_kernel_t &k = *tables.kernels[index];
     const char *name = k.name ? k.name : "?";
     if (k.struct_size < sizeof(opw_kernel_t))
-      return failOp(error, OPW_E_ABI, op, "kernel %s: struct_size is %u, expected at least %zu", name, k.struct_size, sizeof k);
+      return failOp(error, OPW_E_ABI, op, "kernel %s: struct_size is %u, expected at least %zu", name, k.struct_size,
+                    sizeof k);
     if (opw_status_t s = list("CPU images", k.cpu, k.cpu_count, 64))
       return s;
     for (uint32_t n = 0; n < k.cpu_count; ++n) {
@@ -248,8 +269,8 @@ struct Checker {
     if (opw_status_t s = integerProgram(l.when, overAll(), "the condition of a launch"))
       return s;
     if (l.kind == OPW_LAUNCH_FILL)
-      return l.fill_tensor < op->input_count + op->output_count + plan.workspace_count && l.fill_tensor >= op->input_count &&
-                     l.fill_byte < 256
+      return l.fill_tensor < op->input_count + op->output_count + plan.workspace_count &&
+                     l.fill_tensor >= op->input_count && l.fill_byte < 256
                  ? OPW_OK
                  : refuse("a launch fills tensor %u with %u", l.fill_tensor, l.fill_byte);
     if (l.arg_count > OPW_MAX_ARGS || (l.arg_count && !l.args) || l.variant_count == 0 || !l.variants)
@@ -318,7 +339,8 @@ struct Checker {
 
 opw_status_t validateOp(const opw_op_t *op, const opw_tables_t &tables, opw_error_t *error) {
   if (op->struct_size < sizeof(opw_op_t))
-    return fail(error, OPW_E_ABI, "the op table's struct_size is %u, expected at least %zu", op->struct_size, sizeof *op);
+    return fail(error, OPW_E_ABI, "the op table's struct_size is %u, expected at least %zu", op->struct_size,
+                sizeof *op);
   if ((op->flags & OPW_OP_NEEDS_MINOR) && op->min_minor > OPW_ABI_MINOR)
     return failOp(error, OPW_E_ABI, op, "needs ABI %u.%u, this runtime has %u.%u; rebuild the plugin", OPW_ABI_MAJOR,
                   op->min_minor, OPW_ABI_MAJOR, OPW_ABI_MINOR);

@@ -96,7 +96,8 @@ struct Reader {
       if (x.b >= scope.tensors || x.b >= op->input_count || !(op->inputs[x.b]->flags & OPW_IO_HOST))
         return refuse(at, "VALUE of tensor %u, which is no HOST input", x.b);
       *pushes = valueKind(*op->inputs[x.b]);
-      return *pushes ? OPW_OK : refuse(at, "VALUE of tensor %u, which is integer in one combination and float in another", x.b);
+      return *pushes ? OPW_OK
+                     : refuse(at, "VALUE of tensor %u, which is integer in one combination and float in another", x.b);
     }
     case O::Var:
       if (x.b >= scope.vars || x.imm != 0)
@@ -104,7 +105,9 @@ struct Reader {
       *pushes = op->vars[x.b].is_float ? 'F' : 'I';
       return OPW_OK;
     case O::Size:
-      return scope.sizes && x.b < op->size_count && x.imm == 0 ? OPW_OK : refuse(at, "data-dependent size %u is not known here", x.b);
+      return scope.sizes && x.b < op->size_count && x.imm == 0
+                 ? OPW_OK
+                 : refuse(at, "data-dependent size %u is not known here", x.b);
     }
     return refuse(at, "unknown operand");
   }

@@ -52,12 +52,13 @@ uint8_t dtypeOf(ir::Elem elem) {
   if (elem == ir::Elem::I4)
     return *package::dtypeByName("u8");
   std::string name(ir::name(elem));
-  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return package::dtypeByName(name).value_or(0);
 }
 
-/// Kernels whose pointers may meet: the op writes in place, or one tensor is two arguments. All others are launched with
-/// disjoint memory, because the runtime refuses overlap.
+/// Kernels whose pointers may meet: the op writes in place, or one tensor is two arguments. All others are launched
+/// with disjoint memory, because the runtime refuses overlap.
 std::set<std::string> kernelsWithAliases(const Request &request) {
   std::set<std::string> found;
   for (const package::OpRequest &op : request.ops) {
@@ -144,14 +145,16 @@ template <typename Work> void onThreads(unsigned threads, size_t count, const Wo
 }
 
 /// The id is part of the key: two kernels of one text get two symbols.
-std::vector<Job> planJobs(const Request &request, const std::map<std::string, std::string> &texts, const BuildOptions &options) {
+std::vector<Job> planJobs(const Request &request, const std::map<std::string, std::string> &texts,
+                          const BuildOptions &options) {
   std::set<std::string> aliased = kernelsWithAliases(request);
   std::vector<Job> jobs;
   for (const KernelRequest &kernel : request.kernels)
     for (const std::string &level : request.cpuLevels) {
       bool disjoint = !aliased.contains(kernel.id);
       std::string how = std::string("plugin ") + (disjoint ? "disjoint" : "aliased") + " " + kernel.id;
-      jobs.push_back({&kernel, level, package::cacheKey(texts.at(kernel.id), level, how, options.version), disjoint, {}, {}});
+      jobs.push_back(
+          {&kernel, level, package::cacheKey(texts.at(kernel.id), level, how, options.version), disjoint, {}, {}});
     }
   return jobs;
 }
@@ -183,11 +186,13 @@ Result<BuildReport> buildPlugin(const Request &request, const BuildOptions &opti
     if (!job.object)
       missing.push_back(&job);
   }
-  onThreads(options.threads, missing.size(), [&](size_t i) { compileJob(*missing[i], texts->at(missing[i]->kernel->id), compile); });
+  onThreads(options.threads, missing.size(),
+            [&](size_t i) { compileJob(*missing[i], texts->at(missing[i]->kernel->id), compile); });
   Diagnostics failures;
   for (Job *job : missing) {
     // The levels of one kernel fail alike: say it once.
-    bool said = !failures.empty() && !job->diagnostics.empty() && failures.back().str() == job->diagnostics.back().str();
+    bool said =
+        !failures.empty() && !job->diagnostics.empty() && failures.back().str() == job->diagnostics.back().str();
     if (!said)
       failures.insert(failures.end(), job->diagnostics.begin(), job->diagnostics.end());
     if (job->object)
@@ -205,8 +210,8 @@ Result<BuildReport> buildPlugin(const Request &request, const BuildOptions &opti
     job.object->kernel = job.kernel->id;
     objects.push_back(std::move(*job.object));
   }
-  Result<package::Packaged> packaged =
-      package::packagePlugin(request, objects, {options.workspace, options.runtimeArchive, "opwright " + options.version});
+  Result<package::Packaged> packaged = package::packagePlugin(
+      request, objects, {options.workspace, options.runtimeArchive, "opwright " + options.version});
   if (!packaged)
     return packaged.diagnostics();
   report.stages.insert(report.stages.end(), packaged->stages.begin(), packaged->stages.end());

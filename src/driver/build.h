@@ -21,8 +21,8 @@ struct BuildOptions {
 
 struct BuildReport {
   std::string library;
-  std::string glibc;   ///< newest symbol version that the library needs
-  uint64_t bytes = 0;  ///< of the library
+  std::string glibc;                 ///< newest symbol version that the library needs
+  uint64_t bytes = 0;                ///< of the library
   uint32_t compiled = 0, reused = 0; ///< kernels, counted once per CPU level
   std::vector<StageTime> stages;
 };

@@ -1,5 +1,5 @@
-// Memory for tables: structs of plugin.h filled through real pointers, with a note of every pointer, so that the whole can
-// be written as an ELF object. The same memory is valid in this process.
+// Memory for tables: structs of plugin.h filled through real pointers, with a note of every pointer, so that the whole
+// can be written as an ELF object. The same memory is valid in this process.
 #pragma once
 
 #include <cstdint>

@@ -49,7 +49,8 @@ struct Reader {
 
 } // namespace
 
-std::string cacheKey(std::string_view ttir, std::string_view level, std::string_view options, std::string_view compiler) {
+std::string cacheKey(std::string_view ttir, std::string_view level, std::string_view options,
+                     std::string_view compiler) {
   return hex(Sha256().addField(ttir).addField(level).addField(options).addField(compiler).finish()).substr(0, 32);
 }
 

@@ -19,7 +19,8 @@ public:
     auto header = at<Elf64_Ehdr>(0, "ELF header");
     if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0)
       throw Damaged{"it is no ELF file"};
-    if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB || header.e_machine != EM_X86_64)
+    if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB ||
+        header.e_machine != EM_X86_64)
       throw Damaged{"it is not for x86-64"};
     if (header.e_type != ET_DYN)
       throw Damaged{"it is no shared object"};
@@ -79,16 +80,36 @@ private:
     for (uint64_t o = 0; o + sizeof(Elf64_Dyn) <= p.p_filesz; o += sizeof(Elf64_Dyn)) {
       auto d = at<Elf64_Dyn>(p.p_offset + o, "dynamic section");
       switch (d.d_tag) {
-      case DT_NEEDED: needed.push_back(d.d_un.d_val); break;
-      case DT_SONAME: soname = d.d_un.d_val; break;
-      case DT_STRTAB: stringTable = offsetOf(d.d_un.d_ptr, "string table"); break;
-      case DT_STRSZ: stringBytes = d.d_un.d_val; break;
-      case DT_SYMTAB: symbolTable = offsetOf(d.d_un.d_ptr, "symbol table"); break;
-      case DT_GNU_HASH: gnuHash = offsetOf(d.d_un.d_ptr, "hash table"); break;
-      case DT_VERSYM: versions = offsetOf(d.d_un.d_ptr, "symbol versions"); break;
-      case DT_VERNEED: needs = offsetOf(d.d_un.d_ptr, "needed versions"); break;
-      case DT_VERNEEDNUM: needCount = d.d_un.d_val; break;
-      case DT_TEXTREL: object.textRelocations = true; break;
+      case DT_NEEDED:
+        needed.push_back(d.d_un.d_val);
+        break;
+      case DT_SONAME:
+        soname = d.d_un.d_val;
+        break;
+      case DT_STRTAB:
+        stringTable = offsetOf(d.d_un.d_ptr, "string table");
+        break;
+      case DT_STRSZ:
+        stringBytes = d.d_un.d_val;
+        break;
+      case DT_SYMTAB:
+        symbolTable = offsetOf(d.d_un.d_ptr, "symbol table");
+        break;
+      case DT_GNU_HASH:
+        gnuHash = offsetOf(d.d_un.d_ptr, "hash table");
+        break;
+      case DT_VERSYM:
+        versions = offsetOf(d.d_un.d_ptr, "symbol versions");
+        break;
+      case DT_VERNEED:
+        needs = offsetOf(d.d_un.d_ptr, "needed versions");
+        break;
+      case DT_VERNEEDNUM:
+        needCount = d.d_un.d_val;
+        break;
+      case DT_TEXTREL:
+        object.textRelocations = true;
+        break;
       case DT_FLAGS:
         object.textRelocations |= (d.d_un.d_val & DF_TEXTREL) != 0;
         object.bindNow |= (d.d_un.d_val & DF_BIND_NOW) != 0;
@@ -97,7 +118,8 @@ private:
         object.nodelete |= (d.d_un.d_val & DF_1_NODELETE) != 0;
         object.bindNow |= (d.d_un.d_val & DF_1_NOW) != 0;
         break;
-      default: break;
+      default:
+        break;
       }
       if (d.d_tag == DT_NULL)
         break;

@@ -23,8 +23,8 @@ struct SharedObject {
   bool nodelete = false, bindNow = false;
 };
 
-/// Checks the whole frame first: header, segments and section table inside the file. A file that was cut is refused here;
-/// dlopen would end the process.
+/// Checks the whole frame first: header, segments and section table inside the file. A file that was cut is refused
+/// here; dlopen would end the process.
 Result<SharedObject> readSharedObject(std::string_view bytes, const std::string &path);
 
 } // namespace opw::package

@@ -10,7 +10,18 @@ namespace {
 constexpr size_t kSectionAlign = 64;
 
 /// Sections of the object, in order; the first three are those of the arena.
-enum : uint16_t { kNull, kTables, kReadOnly, kState, kRelocations, kSymbols, kStrings, kSectionNames, kNoStack, kCount };
+enum : uint16_t {
+  kNull,
+  kTables,
+  kReadOnly,
+  kState,
+  kRelocations,
+  kSymbols,
+  kStrings,
+  kSectionNames,
+  kNoStack,
+  kCount
+};
 
 struct Placed {
   uint16_t section;
@@ -37,7 +48,8 @@ public:
       undefined(name, STV_DEFAULT);
     for (const Arena::Pointer &pointer : arena.pointerList())
       relocate(pointer);
-    std::sort(relocations.begin(), relocations.end(), [](const Elf64_Rela &a, const Elf64_Rela &b) { return a.r_offset < b.r_offset; });
+    std::sort(relocations.begin(), relocations.end(),
+              [](const Elf64_Rela &a, const Elf64_Rela &b) { return a.r_offset < b.r_offset; });
     return assemble();
   }
 
@@ -136,7 +148,8 @@ private:
     std::array<Elf64_Shdr, kCount> headers{};
     std::array<std::string, kCount> bytes;
     StringTable names;
-    auto section = [&](uint16_t i, const char *name, uint32_t type, uint64_t flags, uint64_t align, std::string content) {
+    auto section = [&](uint16_t i, const char *name, uint32_t type, uint64_t flags, uint64_t align,
+                       std::string content) {
       headers[i].sh_name = names.add(name);
       headers[i].sh_type = type;
       headers[i].sh_flags = flags;

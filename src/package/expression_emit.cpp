@@ -14,9 +14,12 @@ int64_t floorDivide(int64_t a, int64_t b) { return a / b - ((a % b != 0) && ((a 
 std::optional<int64_t> foldBinary(uint8_t op, int64_t a, int64_t b) {
   int64_t r = 0;
   switch (op) {
-  case OPW_X_ADD: return __builtin_add_overflow(a, b, &r) ? std::nullopt : std::optional(r);
-  case OPW_X_SUB: return __builtin_sub_overflow(a, b, &r) ? std::nullopt : std::optional(r);
-  case OPW_X_MUL: return __builtin_mul_overflow(a, b, &r) ? std::nullopt : std::optional(r);
+  case OPW_X_ADD:
+    return __builtin_add_overflow(a, b, &r) ? std::nullopt : std::optional(r);
+  case OPW_X_SUB:
+    return __builtin_sub_overflow(a, b, &r) ? std::nullopt : std::optional(r);
+  case OPW_X_MUL:
+    return __builtin_mul_overflow(a, b, &r) ? std::nullopt : std::optional(r);
   case OPW_X_FDIV:
   case OPW_X_CDIV:
   case OPW_X_MOD:
@@ -27,23 +30,35 @@ std::optional<int64_t> foldBinary(uint8_t op, int64_t a, int64_t b) {
     if (op == OPW_X_MOD)
       return a - floorDivide(a, b) * b;
     return floorDivide(a, b) + (op == OPW_X_CDIV && a % b != 0);
-  case OPW_X_MIN: return std::min(a, b);
-  case OPW_X_MAX: return std::max(a, b);
-  case OPW_X_EQ: return a == b;
-  case OPW_X_NE: return a != b;
-  case OPW_X_LT: return a < b;
-  case OPW_X_LE: return a <= b;
-  case OPW_X_AND: return a && b;
-  case OPW_X_OR: return a || b;
-  default: return std::nullopt;
+  case OPW_X_MIN:
+    return std::min(a, b);
+  case OPW_X_MAX:
+    return std::max(a, b);
+  case OPW_X_EQ:
+    return a == b;
+  case OPW_X_NE:
+    return a != b;
+  case OPW_X_LT:
+    return a < b;
+  case OPW_X_LE:
+    return a <= b;
+  case OPW_X_AND:
+    return a && b;
+  case OPW_X_OR:
+    return a || b;
+  default:
+    return std::nullopt;
   }
 }
 
 std::optional<int64_t> foldUnary(uint8_t op, int64_t a) {
   switch (op) {
-  case OPW_X_NOT: return !a;
-  case OPW_X_NEG: return a == INT64_MIN ? std::nullopt : std::optional(-a);
-  case OPW_X_ABS: return a == INT64_MIN ? std::nullopt : std::optional(a < 0 ? -a : a);
+  case OPW_X_NOT:
+    return !a;
+  case OPW_X_NEG:
+    return a == INT64_MIN ? std::nullopt : std::optional(-a);
+  case OPW_X_ABS:
+    return a == INT64_MIN ? std::nullopt : std::optional(a < 0 ? -a : a);
   case OPW_X_NPOW2: {
     if (a > int64_t{1} << 62)
       return std::nullopt;
@@ -52,7 +67,8 @@ std::optional<int64_t> foldUnary(uint8_t op, int64_t a) {
       p *= 2;
     return p;
   }
-  default: return std::nullopt;
+  default:
+    return std::nullopt;
   }
 }
 
@@ -77,13 +93,26 @@ void foldFloat(Node &n) {
   double a = n.children[0]->op == OPW_X_FPOOL ? n.children[0]->number : 0;
   double b = n.children.size() > 1 ? n.children[1]->number : 0;
   switch (n.op) {
-  case OPW_X_I2F: becomeFloat(n, static_cast<double>(n.children[0]->integer)); break;
-  case OPW_X_FNEG: becomeFloat(n, -a); break;
-  case OPW_X_FADD: becomeFloat(n, a + b); break;
-  case OPW_X_FSUB: becomeFloat(n, a - b); break;
-  case OPW_X_FMUL: becomeFloat(n, a * b); break;
-  case OPW_X_FDIVF: becomeFloat(n, a / b); break;
-  default: break;
+  case OPW_X_I2F:
+    becomeFloat(n, static_cast<double>(n.children[0]->integer));
+    break;
+  case OPW_X_FNEG:
+    becomeFloat(n, -a);
+    break;
+  case OPW_X_FADD:
+    becomeFloat(n, a + b);
+    break;
+  case OPW_X_FSUB:
+    becomeFloat(n, a - b);
+    break;
+  case OPW_X_FMUL:
+    becomeFloat(n, a * b);
+    break;
+  case OPW_X_FDIVF:
+    becomeFloat(n, a / b);
+    break;
+  default:
+    break;
   }
 }
 
@@ -184,7 +213,8 @@ Result<NodePtr> foldExpression(NodePtr node, const Place &place) {
     NodePtr taken = std::move(node->children[node->children[0]->integer != 0 ? 1 : 2]);
     return taken;
   }
-  bool constant = std::all_of(node->children.begin(), node->children.end(), [](const NodePtr &c) { return c->isConstant(); });
+  bool constant =
+      std::all_of(node->children.begin(), node->children.end(), [](const NodePtr &c) { return c->isConstant(); });
   if (!constant || node->op == OPW_X_SELECT)
     return node;
   bool binary = isBinaryInteger(node->op), unary = node->op >= OPW_X_NOT && node->op <= OPW_X_NPOW2;
@@ -206,11 +236,13 @@ Result<Program> emitExpression(const Node &node, Pools &pools, const Place &plac
   Program program = std::move(emitter.program);
   program.isFloat = node.isFloat;
   if (program.code.size() > OPW_MAX_CODE)
-    return place.error(1, "the expression has " + std::to_string(program.code.size()) + " instructions, expected at most 4096",
-                       "name common parts in vars");
+    return place.error(
+        1, "the expression has " + std::to_string(program.code.size()) + " instructions, expected at most 4096",
+        "name common parts in vars");
   if (program.depth > OPW_MAX_DEPTH)
-    return place.error(1, "the expression keeps " + std::to_string(program.depth) + " values at a time, expected at most 32",
-                       "name parts of it in vars");
+    return place.error(
+        1, "the expression keeps " + std::to_string(program.depth) + " values at a time, expected at most 32",
+        "name parts of it in vars");
   return program;
 }
 
@@ -236,7 +268,8 @@ Result<Segment> compileSegment(std::string_view text, const Scope &scope, Pools 
   Place place{text, what};
   Segment segment;
   auto tensor = [&](std::string_view name) {
-    return std::find_if(scope.tensors.begin(), scope.tensors.end(), [&](const Scope::Tensor &t) { return t.name == name; });
+    return std::find_if(scope.tensors.begin(), scope.tensors.end(),
+                        [&](const Scope::Tensor &t) { return t.name == name; });
   };
   if (std::optional<Slice> slice = asSlice(text)) {
     auto it = tensor(slice->name);
@@ -245,9 +278,11 @@ Result<Segment> compileSegment(std::string_view text, const Scope &scope, Pools 
     std::optional<int32_t> from = slice->from.empty() ? std::optional(0) : axisOf(slice->from);
     std::optional<int32_t> to = slice->to.empty() ? std::optional(INT32_MAX) : axisOf(slice->to);
     if (!from)
-      return place.error(static_cast<uint32_t>(slice->fromColumn), "found '" + std::string(slice->from) + "', expected an axis");
+      return place.error(static_cast<uint32_t>(slice->fromColumn),
+                         "found '" + std::string(slice->from) + "', expected an axis");
     if (!to)
-      return place.error(static_cast<uint32_t>(slice->toColumn), "found '" + std::string(slice->to) + "', expected an axis");
+      return place.error(static_cast<uint32_t>(slice->toColumn),
+                         "found '" + std::string(slice->to) + "', expected an axis");
     segment.kind = OPW_SEG_SLICE;
     segment.index = it->number;
     segment.from = *from;

@@ -15,7 +15,7 @@ struct Token {
 };
 
 struct BinaryOp {
-  int level; ///< binds tighter the higher it is
+  int level;               ///< binds tighter the higher it is
   uint8_t integer, number; ///< opcodes; 0 = not for floats
   bool swap = false, negate = false;
 };
@@ -39,10 +39,11 @@ struct Call {
   size_t operands;
 };
 const std::map<std::string_view, Call> kCalls{
-    {"cdiv", {OPW_X_CDIV, 0, 2}},         {"min", {OPW_X_MIN, OPW_X_FMIN, 2}}, {"max", {OPW_X_MAX, OPW_X_FMAX, 2}},
-    {"abs", {OPW_X_ABS, 0, 1}},           {"npow2", {OPW_X_NPOW2, 0, 1}},      {"sqrt", {0, OPW_X_FSQRT, 1}},
-    {"floor", {0, OPW_X_FLOOR, 1}},       {"ceil", {0, OPW_X_CEIL, 1}},        {"round", {0, OPW_X_ROUND, 1}},
-    {"select", {OPW_X_SELECT, OPW_X_SELECT, 3}},
+    {"cdiv", {OPW_X_CDIV, 0, 2}},        {"min", {OPW_X_MIN, OPW_X_FMIN, 2}},
+    {"max", {OPW_X_MAX, OPW_X_FMAX, 2}}, {"abs", {OPW_X_ABS, 0, 1}},
+    {"npow2", {OPW_X_NPOW2, 0, 1}},      {"sqrt", {0, OPW_X_FSQRT, 1}},
+    {"floor", {0, OPW_X_FLOOR, 1}},      {"ceil", {0, OPW_X_CEIL, 1}},
+    {"round", {0, OPW_X_ROUND, 1}},      {"select", {OPW_X_SELECT, OPW_X_SELECT, 3}},
 };
 
 /// Calls whose first operand is the name of a tensor; `second`: none, a constant axis, or an expression.
@@ -52,10 +53,10 @@ struct TensorCall {
   bool variadic;
 };
 const std::map<std::string_view, TensorCall> kTensorCalls{
-    {"rank", {OPW_X_RANK, TensorCall::None, false}},       {"numel", {OPW_X_NUMEL, TensorCall::None, false}},
+    {"rank", {OPW_X_RANK, TensorCall::None, false}},         {"numel", {OPW_X_NUMEL, TensorCall::None, false}},
     {"itemsize", {OPW_X_ITEMSIZE, TensorCall::None, false}}, {"present", {OPW_X_PRESENT, TensorCall::None, false}},
-    {"count", {OPW_X_COUNT, TensorCall::None, true}},      {"sumdim", {OPW_X_SUMDIM, TensorCall::Axis, true}},
-    {"stride", {OPW_X_STRIDE, TensorCall::Axis, false}},   {"value", {OPW_X_VALUE, TensorCall::Axis, false}},
+    {"count", {OPW_X_COUNT, TensorCall::None, true}},        {"sumdim", {OPW_X_SUMDIM, TensorCall::Axis, true}},
+    {"stride", {OPW_X_STRIDE, TensorCall::Axis, false}},     {"value", {OPW_X_VALUE, TensorCall::Axis, false}},
     {"dim", {OPW_X_DIM, TensorCall::Dynamic, false}},
 };
 
@@ -64,7 +65,9 @@ bool isDigit(char c) { return c >= '0' && c <= '9'; }
 
 class Parser {
 public:
-  Parser(std::string_view text, const Scope &scope, const std::string &what) : scope(scope), place{text, what} { take(); }
+  Parser(std::string_view text, const Scope &scope, const std::string &what) : scope(scope), place{text, what} {
+    take();
+  }
 
   Result<NodePtr> whole() {
     NodePtr node = ternary();
@@ -252,7 +255,8 @@ private:
       if (error != std::errc() || end != t.text.data() + t.text.size())
         return fail(t.column, "found " + std::string(t.text) + ", expected an integer below 2^63");
       if (token.kind == Token::Name && token.column == t.column + t.text.size())
-        return fail(token.column, "found '" + std::string(token.text) + "' right behind a number, expected an operator");
+        return fail(token.column,
+                    "found '" + std::string(token.text) + "' right behind a number, expected an operator");
       return node;
     }
     case Token::Float: {
@@ -260,7 +264,8 @@ private:
       node->number = std::strtod(std::string(t.text).c_str(), nullptr);
       return node;
     }
-    case Token::Name: return name(t);
+    case Token::Name:
+      return name(t);
     case Token::Symbol:
       if (t.text == "(") {
         NodePtr node = ternary();
@@ -268,7 +273,8 @@ private:
         return node;
       }
       break;
-    case Token::End: break;
+    case Token::End:
+      break;
     }
     return fail(t.column, "found " + (t.kind == Token::End ? "the end" : "'" + std::string(t.text) + "'") +
                               ", expected a number, a name or '('");
@@ -334,11 +340,14 @@ private:
     case OPW_ATTR_INT:
     case OPW_ATTR_BOOL:
     case OPW_ATTR_ENUM:
-    case OPW_ATTR_DTYPE: return node;
+    case OPW_ATTR_DTYPE:
+      return node;
     case OPW_ATTR_INTS:
     case OPW_ATTR_BOOLS:
-    case OPW_ATTR_FLOATS: break;
-    default: return fail(t.column, "found attribute '" + attr.name + "', which is no number");
+    case OPW_ATTR_FLOATS:
+      break;
+    default:
+      return fail(t.column, "found attribute '" + attr.name + "', which is no number");
     }
     if (!accept("["))
       return fail(t.column, "found the list '" + attr.name + "', expected a number", "write " + attr.name + "[0]");
@@ -378,8 +387,8 @@ private:
                   "present value count sumdim");
     const Call &c = it->second;
     if (operands.size() != c.operands)
-      return fail(t.column, "found " + std::to_string(operands.size()) + " operands of " + std::string(t.text) + ", expected " +
-                                std::to_string(c.operands));
+      return fail(t.column, "found " + std::to_string(operands.size()) + " operands of " + std::string(t.text) +
+                                ", expected " + std::to_string(c.operands));
     if (c.integer == OPW_X_SELECT)
       return select(std::move(operands[0]), std::move(operands[1]), std::move(operands[2]), t.column);
     if (c.operands == 2)

@@ -12,8 +12,8 @@ struct Node {
   uint16_t b = 0;
   int32_t imm = 0;
   bool isFloat = false;
-  int64_t integer = 0;   ///< of OPW_X_INT: any int64, the emitter takes the pool where it must
-  double number = 0;     ///< of OPW_X_FPOOL
+  int64_t integer = 0; ///< of OPW_X_INT: any int64, the emitter takes the pool where it must
+  double number = 0;   ///< of OPW_X_FPOOL
   uint32_t column = 1;
   std::vector<std::unique_ptr<Node>> children;
 

@@ -15,13 +15,17 @@ namespace {
 std::string hintFor(int error) {
   switch (error) {
   case ENOSPC:
-  case EDQUOT: return "free some disk space, or use a workspace on another disk";
+  case EDQUOT:
+    return "free some disk space, or use a workspace on another disk";
   case EACCES:
   case EPERM:
-  case EROFS: return "use a workspace that may be written";
+  case EROFS:
+    return "use a workspace that may be written";
   case ENOTDIR:
-  case EEXIST: return "a file is in the way: remove it, or use another workspace";
-  default: return {};
+  case EEXIST:
+    return "a file is in the way: remove it, or use another workspace";
+  default:
+    return {};
   }
 }
 

@@ -104,9 +104,10 @@ Status link(const LinkRequest &request) {
     return written;
 
   std::vector<std::string> command = *linker;
-  for (const char *flag : {"-shared", "-nostartfiles", "-nodefaultlibs", "-Wl,-Bsymbolic", "-Wl,--no-undefined", "-Wl,-z,now",
-                           "-Wl,-z,relro", "-Wl,-z,nodelete", "-Wl,-z,noexecstack", "-Wl,-z,text", "-Wl,--gc-sections",
-                           "-Wl,--hash-style=gnu", "-Wl,--strip-debug", "-Wl,--version-script=exports.map", "-Wl,--build-id=sha1"})
+  for (const char *flag :
+       {"-shared", "-nostartfiles", "-nodefaultlibs", "-Wl,-Bsymbolic", "-Wl,--no-undefined", "-Wl,-z,now",
+        "-Wl,-z,relro", "-Wl,-z,nodelete", "-Wl,-z,noexecstack", "-Wl,-z,text", "-Wl,--gc-sections",
+        "-Wl,--hash-style=gnu", "-Wl,--strip-debug", "-Wl,--version-script=exports.map", "-Wl,--build-id=sha1"})
     command.push_back(flag);
   command.push_back("-Wl,-soname," + request.soname);
   command.push_back("-o");

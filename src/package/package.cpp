@@ -58,7 +58,8 @@ std::string absolute(const std::string &path) {
 
 } // namespace
 
-Result<Packaged> packagePlugin(const Request &request, const std::vector<KernelObject> &objects, const PackageOptions &options) {
+Result<Packaged> packagePlugin(const Request &request, const std::vector<KernelObject> &objects,
+                               const PackageOptions &options) {
   Packaged result;
   Clock clock(result);
   std::string output = options.workspace + "/output";

@@ -23,8 +23,9 @@ struct Packaged {
   std::vector<std::pair<std::string, double>> stages; ///< name, milliseconds
 };
 
-/// tables -> object -> link -> verify -> rename. On failure the library of an earlier build stays as it was. The same input
-/// gives the same bytes in every workspace.
-Result<Packaged> packagePlugin(const Request &request, const std::vector<KernelObject> &objects, const PackageOptions &options);
+/// tables -> object -> link -> verify -> rename. On failure the library of an earlier build stays as it was. The same
+/// input gives the same bytes in every workspace.
+Result<Packaged> packagePlugin(const Request &request, const std::vector<KernelObject> &objects,
+                               const PackageOptions &options);
 
 } // namespace opw::package

@@ -111,8 +111,8 @@ struct OpRequest {
 };
 
 struct Request {
-  std::string library;   ///< file name of the result
-  std::string ns;        ///< namespace of ops that say none
+  std::string library; ///< file name of the result
+  std::string ns;      ///< namespace of ops that say none
   std::vector<std::string> faces{"c"};
   std::vector<std::string> cpuLevels;
   std::vector<KernelRequest> kernels;

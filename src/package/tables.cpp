@@ -65,7 +65,8 @@ public:
       }
     Digest digest = hash.finish();
     std::copy(digest.begin(), digest.end(), k->hash);
-    std::sort(images.begin(), images.end(), [](const opw_cpu_image_t *a, const opw_cpu_image_t *b) { return a->level < b->level; });
+    std::sort(images.begin(), images.end(),
+              [](const opw_cpu_image_t *a, const opw_cpu_image_t *b) { return a->level < b->level; });
     const opw_cpu_image_t **array = arena.make<const opw_cpu_image_t *>(images.size());
     for (size_t i = 0; i < images.size(); ++i)
       arena.point(array[i], static_cast<const opw_cpu_image_t *>(images[i]));
@@ -102,13 +103,15 @@ private:
     return t;
   }
 
-  /// One entry per argument of the launch; what the kernel does not take any more is DROPPED, the rest gets slots in order.
+  /// One entry per argument of the launch; what the kernel does not take any more is DROPPED, the rest gets slots in
+  /// order.
   std::vector<opw_param_t> parameters(const KernelObject &object) const {
     std::vector<opw_param_t> params;
     uint32_t slot = 0;
     auto next = [&](const ParamRequest *declared) {
       if (slot >= object.params.size())
-        no("the request declares more than the " + std::to_string(object.params.size()) + " arguments of the compiled kernel");
+        no("the request declares more than the " + std::to_string(object.params.size()) +
+           " arguments of the compiled kernel");
       const KernelObject::Param &real = object.params[slot];
       uint8_t type = real.dtype;
       if (declared && (declared->kind == "pointer") != real.pointer)
@@ -117,7 +120,8 @@ private:
       if (declared && !real.pointer) {
         std::optional<uint8_t> d = dtypeByName(declared->dtype);
         if (!d || dtypeBytes(*d) != dtypeBytes(real.dtype) || (dtypeKind(*d) == 'f') != (dtypeKind(real.dtype) == 'f'))
-          no("argument " + std::to_string(slot) + " is declared " + declared->dtype + ", in the TTIR it is " + dtypeName(real.dtype));
+          no("argument " + std::to_string(slot) + " is declared " + declared->dtype + ", in the TTIR it is " +
+             dtypeName(real.dtype));
         type = *d; // the request knows the sign
       }
       params.push_back({static_cast<uint8_t>(real.pointer ? OPW_PARAM_POINTER : OPW_PARAM_SCALAR), type, 0, 0, slot});
@@ -135,12 +139,14 @@ private:
         no("found a parameter of kind '" + p.kind + "', expected pointer, scalar or dropped");
     }
     if (slot != object.params.size())
-      no("the request declares " + std::to_string(slot) + " arguments, the compiled kernel has " + std::to_string(object.params.size()));
+      no("the request declares " + std::to_string(slot) + " arguments, the compiled kernel has " +
+         std::to_string(object.params.size()));
     return params;
   }
 };
 
-opw_tables_t *fill(Arena &arena, const Request &r, const std::vector<KernelObject> &objects, const std::string &producer) {
+opw_tables_t *fill(Arena &arena, const Request &r, const std::vector<KernelObject> &objects,
+                   const std::string &producer) {
   checkWhole(r);
   std::map<std::string, uint32_t> index = kernelIndex(r);
   opw_tables_t *t = arena.make<opw_tables_t>();
@@ -165,7 +171,9 @@ opw_tables_t *fill(Arena &arena, const Request &r, const std::vector<KernelObjec
 
 } // namespace
 
-std::string fullName(const Request &request, const OpRequest &op) { return (op.ns.empty() ? request.ns : op.ns) + "::" + op.name; }
+std::string fullName(const Request &request, const OpRequest &op) {
+  return (op.ns.empty() ? request.ns : op.ns) + "::" + op.name;
+}
 
 Status checkRequest(const Request &request) {
   try {

@@ -44,7 +44,8 @@ std::vector<opw_guard_t> parseGuard(const std::string &op, const std::string &te
   }
   if (kind == 0 || from < 0 || to < from || (kind == OPW_GUARD_DIVISIBLE && value <= 0))
     refuse(op, "found the guard '" + text + "'",
-           "expected 'arg N % 16 == 0', 'arg N..M % 16 == 0', 'arg N == 1', 'arg N >= 1', 'arg N <= 1', 'arg N null' or 'arg N set'");
+           "expected 'arg N % 16 == 0', 'arg N..M % 16 == 0', 'arg N == 1', 'arg N >= 1', 'arg N <= 1', 'arg N null' "
+           "or 'arg N set'");
   std::vector<opw_guard_t> guards;
   for (int i = from; i <= to; ++i)
     guards.push_back({kind, 0, static_cast<uint16_t>(i), value});
@@ -53,8 +54,10 @@ std::vector<opw_guard_t> parseGuard(const std::string &op, const std::string &te
 
 class OpFiller {
 public:
-  OpFiller(Arena &arena, const Request &request, const OpRequest &source, const std::map<std::string, uint32_t> &kernels)
-      : arena(arena), source(source), kernels(kernels), name(fullName(request, source)), ns(source.ns.empty() ? request.ns : source.ns) {}
+  OpFiller(Arena &arena, const Request &request, const OpRequest &source,
+           const std::map<std::string, uint32_t> &kernels)
+      : arena(arena), source(source), kernels(kernels), name(fullName(request, source)),
+        ns(source.ns.empty() ? request.ns : source.ns) {}
 
   opw_op_t *fill() {
     op = arena.make<opw_op_t>();
@@ -91,7 +94,9 @@ private:
   std::vector<std::string> typevarNames;
   std::vector<std::vector<uint8_t>> combos;
 
-  [[noreturn]] void no(std::string message, std::string hint = {}) const { refuse(name, std::move(message), std::move(hint)); }
+  [[noreturn]] void no(std::string message, std::string hint = {}) const {
+    refuse(name, std::move(message), std::move(hint));
+  }
 
   template <typename T> T *table() {
     T *t = arena.make<T>();
@@ -227,7 +232,8 @@ private:
     for (const AttrRequest &a : source.attrs) {
       std::optional<uint32_t> kind = attrKindByName(a.kind);
       if (!kind)
-        no("the kind '" + a.kind + "' of attribute " + a.name, "expected int, float, bool, string, ints, floats, bools, strings, enum or dtype");
+        no("the kind '" + a.kind + "' of attribute " + a.name,
+           "expected int, float, bool, string, ints, floats, bools, strings, enum or dtype");
       opw_attr_t *t = table<opw_attr_t>();
       t->kind = *kind;
       t->list_length = a.listLength;
@@ -266,9 +272,18 @@ private:
     };
     bool fits = false;
     switch (t->kind) {
-    case OPW_ATTR_INT: fits = i != nullptr; v.u.i = i ? *i : 0; break;
-    case OPW_ATTR_BOOL: fits = b != nullptr; v.u.i = b ? *b : 0; break;
-    case OPW_ATTR_FLOAT: fits = f || i; v.u.f = f ? *f : i ? static_cast<double>(*i) : 0; break;
+    case OPW_ATTR_INT:
+      fits = i != nullptr;
+      v.u.i = i ? *i : 0;
+      break;
+    case OPW_ATTR_BOOL:
+      fits = b != nullptr;
+      v.u.i = b ? *b : 0;
+      break;
+    case OPW_ATTR_FLOAT:
+      fits = f || i;
+      v.u.f = f ? *f : i ? static_cast<double>(*i) : 0;
+      break;
     case OPW_ATTR_STRING:
       if ((fits = s != nullptr) && count(s->size()))
         arena.point(v.u.s, arena.text(*s));
@@ -280,7 +295,10 @@ private:
         v.u.i = it - a.choices.begin();
       }
       break;
-    case OPW_ATTR_DTYPE: fits = s != nullptr; v.u.i = s ? dtype(*s, "attribute " + a.name) : 0; break;
+    case OPW_ATTR_DTYPE:
+      fits = s != nullptr;
+      v.u.i = s ? dtype(*s, "attribute " + a.name) : 0;
+      break;
     case OPW_ATTR_INTS:
       if ((fits = is != nullptr) && count(is->size()))
         arena.point(v.u.ints, arena.copy(*is));
@@ -297,7 +315,8 @@ private:
       if ((fits = ss || (is && is->empty())) && count(ss ? ss->size() : 0) && ss)
         arena.point(v.u.strings, texts(*ss));
       break;
-    default: break;
+    default:
+      break;
     }
     if (!fits)
       no("the default of attribute " + a.name + " is no " + a.kind);
@@ -318,7 +337,8 @@ private:
 
   void inputScope() {
     for (const IoRequest &io : source.inputs)
-      scope.tensors.push_back({io.name, static_cast<uint16_t>(scope.tensors.size()), io.variadic, io.host, io.host ? valueKind(io) : '\0'});
+      scope.tensors.push_back(
+          {io.name, static_cast<uint16_t>(scope.tensors.size()), io.variadic, io.host, io.host ? valueKind(io) : '\0'});
   }
 
   void fillVars() {
@@ -337,7 +357,8 @@ private:
     std::vector<opw_size_t *> sizes;
     for (const SizeRequest &s : source.sizes) {
       opw_size_t *t = table<opw_size_t>();
-      auto it = std::find_if(source.outputs.begin(), source.outputs.end(), [&](const IoRequest &o) { return o.name == s.output; });
+      auto it = std::find_if(source.outputs.begin(), source.outputs.end(),
+                             [&](const IoRequest &o) { return o.name == s.output; });
       if (it == source.outputs.end() || !it->size)
         no("size " + s.name + " is in '" + s.output + "', expected an output with \"size\"");
       t->output = static_cast<uint32_t>(it - source.outputs.begin());
@@ -389,7 +410,8 @@ private:
       fillAlias(t, r);
       opw_seg_t *segs = arena.make<opw_seg_t>(r.shape.size());
       for (size_t i = 0; i < r.shape.size(); ++i) {
-        Segment s = take(compileSegment(r.shape[i], scope, pools, "size " + std::to_string(i) + " of output " + r.name + " of " + name));
+        Segment s = take(compileSegment(r.shape[i], scope, pools,
+                                        "size " + std::to_string(i) + " of output " + r.name + " of " + name));
         segs[i].kind = s.kind;
         segs[i].index = s.index;
         segs[i].from = s.kind == OPW_SEG_SLICE ? s.from : 0;
@@ -411,7 +433,8 @@ private:
         no("output " + r.name + " is in place, expected an alias");
       return;
     }
-    auto it = std::find_if(source.inputs.begin(), source.inputs.end(), [&](const IoRequest &i) { return i.name == r.alias; });
+    auto it =
+        std::find_if(source.inputs.begin(), source.inputs.end(), [&](const IoRequest &i) { return i.name == r.alias; });
     if (it == source.inputs.end())
       no("output " + r.name + " is an alias of '" + r.alias + "', expected an input");
     t->alias = static_cast<int16_t>(it - source.inputs.begin());
@@ -447,7 +470,8 @@ private:
       while (tactic < op->tactic_count && op->tactics[tactic]->id != r.tactic)
         ++tactic;
       if (r.combo >= combos.size() || tactic == op->tactic_count)
-        no("a plan for combination " + std::to_string(r.combo) + " and tactic " + std::to_string(r.tactic) + ", which are not declared");
+        no("a plan for combination " + std::to_string(r.combo) + " and tactic " + std::to_string(r.tactic) +
+           ", which are not declared");
       uint16_t &slot = index[(r.combo * 2) * op->tactic_count + tactic];
       if (slot != OPW_NO_PLAN)
         no("two plans for combination " + std::to_string(r.combo) + " and tactic " + std::to_string(r.tactic));
@@ -532,7 +556,8 @@ private:
     return it->second;
   }
 
-  void argument(opw_arg_t *a, const std::string &text, const Scope &all, const std::map<std::string, uint16_t> &pointers) {
+  void argument(opw_arg_t *a, const std::string &text, const Scope &all,
+                const std::map<std::string, uint16_t> &pointers) {
     size_t space = text.find(' ');
     std::string word = text.substr(0, space), rest = space == text.npos ? "" : text.substr(space + 1);
     if (word == "ptr") {
@@ -541,7 +566,8 @@ private:
     } else if (text == "null") {
       a->kind = OPW_ARG_NULL;
     } else if (word == "attr") {
-      auto it = std::find_if(scope.attrs.begin(), scope.attrs.end(), [&](const Scope::Attr &x) { return x.name == rest; });
+      auto it =
+          std::find_if(scope.attrs.begin(), scope.attrs.end(), [&](const Scope::Attr &x) { return x.name == rest; });
       if (it == scope.attrs.end())
         no("the argument '" + text + "', but there is no such attribute");
       a->kind = OPW_ARG_ATTR;
@@ -558,7 +584,8 @@ private:
       a->axis = static_cast<uint8_t>(axis);
     } else {
       a->kind = OPW_ARG_PROGRAM;
-      store(&a->program, take(compileExpression(word == "var" ? rest : text, all, pools, "argument '" + text + "' of " + name)));
+      store(&a->program,
+            take(compileExpression(word == "var" ? rest : text, all, pools, "argument '" + text + "' of " + name)));
     }
   }
 
@@ -611,7 +638,8 @@ void refuse(const std::string &op, std::string message, std::string hint) {
   throw Refused{{std::move(d)}};
 }
 
-opw_op_t *fillOp(Arena &arena, const Request &request, const OpRequest &op, const std::map<std::string, uint32_t> &kernels) {
+opw_op_t *fillOp(Arena &arena, const Request &request, const OpRequest &op,
+                 const std::map<std::string, uint32_t> &kernels) {
   return OpFiller(arena, request, op, kernels).fill();
 }
 

@@ -23,6 +23,7 @@ template <typename T> T take(Result<T> result) {
 }
 
 /// Fills one op. `kernels` gives the index of a kernel by its id.
-opw_op_t *fillOp(Arena &arena, const Request &request, const OpRequest &op, const std::map<std::string, uint32_t> &kernels);
+opw_op_t *fillOp(Arena &arena, const Request &request, const OpRequest &op,
+                 const std::map<std::string, uint32_t> &kernels);
 
 } // namespace opw::package

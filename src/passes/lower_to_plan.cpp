@@ -139,7 +139,7 @@ void Planner::lowerOp(OpId id) {
                              op.kind == OpKind::GetNumPrograms)) {
     lowerScalarOp(op);
   } else if (Placement::isAnchor(op) || onlyScalars) {
-    refuse(id, "operation has no CPU lowering yet", "see docs for the operations that are supported");
+    refuse(id, "operation has no CPU lowering yet", "docs/operations.md lists what is supported");
   } else {
     defineForm(op); // a virtual tile: computed where it is needed
   }

@@ -1,5 +1,5 @@
-/* Compiling this file is the test: sizes and offsets of plugin.h on LP64, values of its enumerators. Compiled as C11, C17,
- * C++17 and C++20. A line here never changes within a major version; new members and enumerators add lines. */
+/* Compiling this file is the test: sizes and offsets of plugin.h on LP64, values of its enumerators. Compiled as C11,
+ * C17, C++17 and C++20. A line here never changes within a major version; new members and enumerators add lines. */
 #include <opwright/plugin.h>
 
 #ifdef __cplusplus

@@ -155,7 +155,8 @@ TEST(Build, RefusesBadRequestsBeforeCompiling) {
       {"error: found two kernels with the id 'add.v0'\n", [](Workspace &w) { w.request.kernels[1].id = "add.v0"; }},
       {"error: found two ops of this name and version [sample::add]\n  hint: rename one of them\n",
        [](Workspace &w) { w.request.ops.push_back(w.request.ops[0]); }},
-      {"error: found the name 'x' is there twice [sample::add]\n", [](Workspace &w) { w.request.ops[0].inputs[1].name = "x"; }},
+      {"error: found the name 'x' is there twice [sample::add]\n",
+       [](Workspace &w) { w.request.ops[0].inputs[1].name = "x"; }},
       {"error: found the element type 'f33' of x [sample::add]\n  hint: expected one of bool, i8",
        [](Workspace &w) { w.request.ops[0].inputs[0].type = "f33"; }},
       {"var n of sample::add:1:7: error: found 'z', expected a tensor, in 'numel(z)'",
@@ -164,7 +165,8 @@ TEST(Build, RefusesBadRequestsBeforeCompiling) {
        [](Workspace &w) { w.request.ops[0].plans[0].launches[0].grid = {"n+m"}; }},
       {"error: found the guard 'arg 9 % 16 == 0', but the launch has 5 arguments [sample::add]\n",
        [](Workspace &w) { w.request.ops[0].plans[0].launches[0].variants[0].guards = {"arg 9 % 16 == 0"}; }},
-      {"error: found the guard 'arg x' [sample::add]\n  hint: expected 'arg N % 16 == 0'", [](Workspace &w) { w.request.ops[0].plans[0].launches[0].variants[0].guards = {"arg x"}; }},
+      {"error: found the guard 'arg x' [sample::add]\n  hint: expected 'arg N % 16 == 0'",
+       [](Workspace &w) { w.request.ops[0].plans[0].launches[0].variants[0].guards = {"arg x"}; }},
       {"error: found a variant runs kernel 'sub', which is not among the kernels [sample::add]\n",
        [](Workspace &w) { w.request.ops[0].plans[0].launches[0].variants[0].kernel = "sub"; }},
       {"error: found the pointer of 'w', which is no tensor [sample::add]\n  hint: known: out, x, y\n",
@@ -172,7 +174,8 @@ TEST(Build, RefusesBadRequestsBeforeCompiling) {
       {"error: found the default of attribute alpha is no float [sample::add]\n",
        [](Workspace &w) { w.request.ops[0].attrs[0].fallback = std::string("one"); }},
       {"error: found the op has no plans [sample::add]\n", [](Workspace &w) { w.request.ops[0].plans.clear(); }},
-      {"error: 'add.v0.ttir' is not the file that the request was made with: its SHA-256 differs in kernel 'add_kernel'\n",
+      {"error: 'add.v0.ttir' is not the file that the request was made with: its SHA-256 differs in kernel "
+       "'add_kernel'\n",
        [](Workspace &w) { writeAll(w / "add.v0.ttir", "changed"); }},
   };
   for (const Case &c : kCases) {
@@ -190,35 +193,41 @@ TEST(Build, ParametersOfTheRequestMustBeThoseOfTheKernel) {
   Workspace w;
   w.request.kernels[0].params[3] = {"pointer", ""};
   Result<BuildReport> r = w.build();
-  EXPECT_TRUE(text(r).starts_with("add.py:7: error: argument 3 is declared a pointer, in the TTIR it is a scalar in kernel 'add_kernel'"))
+  EXPECT_TRUE(text(r).starts_with(
+      "add.py:7: error: argument 3 is declared a pointer, in the TTIR it is a scalar in kernel 'add_kernel'"))
       << text(r);
   Workspace v;
   v.request.kernels[0].params.pop_back();
   r = v.build();
-  EXPECT_TRUE(text(r).starts_with("add.py:7: error: the request declares 4 arguments, the compiled kernel has 5 in kernel"))
+  EXPECT_TRUE(
+      text(r).starts_with("add.py:7: error: the request declares 4 arguments, the compiled kernel has 5 in kernel"))
       << text(r);
 }
 
 TEST(Build, MissingFilesAndPlacesAreSaid) {
   Workspace w;
   std::filesystem::remove(w / "add.v0.ttir");
-  EXPECT_TRUE(text(w.build()).starts_with("error: cannot read '" + (w / "add.v0.ttir") + "': No such file or directory"));
+  EXPECT_TRUE(
+      text(w.build()).starts_with("error: cannot read '" + (w / "add.v0.ttir") + "': No such file or directory"));
   Workspace v;
   writeAll(v / "cache", "a file");
-  EXPECT_TRUE(text(v.build()).starts_with("error: cannot make the directory '" + (v / "cache") + "': Not a directory\n"
+  EXPECT_TRUE(text(v.build()).starts_with("error: cannot make the directory '" + (v / "cache") +
+                                          "': Not a directory\n"
                                           "  hint: a file is in the way: remove it, or use another workspace"))
       << text(v.build());
   if (geteuid() != 0) { // root may write anywhere
     Workspace u;
     chmod(u.path().c_str(), 0555);
-    EXPECT_TRUE(text(u.build()).starts_with("error: cannot make the directory '" + (u / "cache") + "': Permission denied"));
+    EXPECT_TRUE(
+        text(u.build()).starts_with("error: cannot make the directory '" + (u / "cache") + "': Permission denied"));
     chmod(u.path().c_str(), 0755);
   }
 }
 
 TEST(Build, FullDiskHasItsHint) {
   EXPECT_EQ(package::fileError("cannot write", "x", ENOSPC).str(),
-            "error: cannot write 'x': No space left on device\n  hint: free some disk space, or use a workspace on another disk");
+            "error: cannot write 'x': No space left on device\n  hint: free some disk space, or use a workspace on "
+            "another disk");
 }
 
 } // namespace

@@ -10,18 +10,23 @@ namespace {
 Scope sample() {
   Scope s;
   s.tensors = {{"x", 0, false, false, 0}, {"steps", 1, false, true, 'I'}, {"xs", 2, true, false, 0}};
-  s.attrs = {{"axis", 0, OPW_ATTR_INT}, {"scale", 1, OPW_ATTR_FLOAT}, {"pads", 2, OPW_ATTR_INTS}, {"mode", 3, OPW_ATTR_STRING}};
+  s.attrs = {{"axis", 0, OPW_ATTR_INT},
+             {"scale", 1, OPW_ATTR_FLOAT},
+             {"pads", 2, OPW_ATTR_INTS},
+             {"mode", 3, OPW_ATTR_STRING}};
   s.vars = {{"n", 0, false}, {"f", 1, true}};
   return s;
 }
 
 std::string code(const std::string &text) {
-  static const std::map<int, std::string> kNames{{OPW_X_INT, "INT"}, {OPW_X_POOL, "POOL"}, {OPW_X_DIM, "DIM"},
-      {OPW_X_NUMEL, "NUMEL"}, {OPW_X_VAR, "VAR"}, {OPW_X_ATTR, "ATTR"}, {OPW_X_ATTR_AT, "ATTR_AT"}, {OPW_X_ADD, "ADD"},
-      {OPW_X_SUB, "SUB"}, {OPW_X_MUL, "MUL"}, {OPW_X_FDIV, "FDIV"}, {OPW_X_CDIV, "CDIV"}, {OPW_X_MIN, "MIN"}, {OPW_X_LT, "LT"},
-      {OPW_X_LE, "LE"}, {OPW_X_AND, "AND"}, {OPW_X_NOT, "NOT"}, {OPW_X_NEG, "NEG"}, {OPW_X_SELECT, "SELECT"}, {OPW_X_EQ, "EQ"},
-      {OPW_X_I2F, "I2F"}, {OPW_X_FATTR, "FATTR"}, {OPW_X_FMUL, "FMUL"}, {OPW_X_CEIL, "CEIL"}, {OPW_X_FPOOL, "FPOOL"},
-      {OPW_X_VALUE, "VALUE"}, {OPW_X_DIM_AT, "DIM_AT"}, {OPW_X_COUNT, "COUNT"}};
+  static const std::map<int, std::string> kNames{
+      {OPW_X_INT, "INT"},     {OPW_X_POOL, "POOL"},   {OPW_X_DIM, "DIM"},         {OPW_X_NUMEL, "NUMEL"},
+      {OPW_X_VAR, "VAR"},     {OPW_X_ATTR, "ATTR"},   {OPW_X_ATTR_AT, "ATTR_AT"}, {OPW_X_ADD, "ADD"},
+      {OPW_X_SUB, "SUB"},     {OPW_X_MUL, "MUL"},     {OPW_X_FDIV, "FDIV"},       {OPW_X_CDIV, "CDIV"},
+      {OPW_X_MIN, "MIN"},     {OPW_X_LT, "LT"},       {OPW_X_LE, "LE"},           {OPW_X_AND, "AND"},
+      {OPW_X_NOT, "NOT"},     {OPW_X_NEG, "NEG"},     {OPW_X_SELECT, "SELECT"},   {OPW_X_EQ, "EQ"},
+      {OPW_X_I2F, "I2F"},     {OPW_X_FATTR, "FATTR"}, {OPW_X_FMUL, "FMUL"},       {OPW_X_CEIL, "CEIL"},
+      {OPW_X_FPOOL, "FPOOL"}, {OPW_X_VALUE, "VALUE"}, {OPW_X_DIM_AT, "DIM_AT"},   {OPW_X_COUNT, "COUNT"}};
   Pools pools;
   Result<Program> p = compileExpression(text, sample(), pools, "test");
   if (!p)
@@ -69,25 +74,33 @@ TEST(Expression, IntegersMeetFloats) {
 }
 
 TEST(Expression, RefusalsPointAtTheirColumn) {
-  EXPECT_EQ(code("n + m"), "test:1:5: error: found the unknown name 'm', in 'n + m'\n  hint: known here: x, steps, xs, axis, scale, "
-                           "pads, mode, n, f");
+  EXPECT_EQ(code("n + m"),
+            "test:1:5: error: found the unknown name 'm', in 'n + m'\n  hint: known here: x, steps, xs, axis, scale, "
+            "pads, mode, n, f");
   EXPECT_EQ(code("n +"), "test:1:4: error: found the end, expected a number, a name or '(', in 'n +'");
   EXPECT_EQ(code(""), "test:1:1: error: found the end, expected a number, a name or '(', in ''");
   EXPECT_EQ(code("n n"), "test:1:3: error: found 'n', expected an operator or the end, in 'n n'");
   EXPECT_EQ(code("(n"), "test:1:3: error: found the end, expected ')', in '(n'");
-  EXPECT_EQ(code("x + 1"), "test:1:1: error: found the tensor 'x', expected a number, in 'x + 1'\n  hint: write x.0 for its first "
-                           "size, or numel(x)");
+  EXPECT_EQ(code("x + 1"),
+            "test:1:1: error: found the tensor 'x', expected a number, in 'x + 1'\n  hint: write x.0 for its first "
+            "size, or numel(x)");
   EXPECT_EQ(code("x.16"), "test:1:3: error: found '16', expected an axis from -16 to 15, in 'x.16'");
-  EXPECT_EQ(code("1 < n < 3"), "test:1:7: error: found a chain of comparisons, expected one, in '1 < n < 3'\n  hint: write 'a < b and b < c'");
-  EXPECT_EQ(code("pads"), "test:1:1: error: found the list 'pads', expected a number, in 'pads'\n  hint: write pads[0]");
+  EXPECT_EQ(
+      code("1 < n < 3"),
+      "test:1:7: error: found a chain of comparisons, expected one, in '1 < n < 3'\n  hint: write 'a < b and b < c'");
+  EXPECT_EQ(code("pads"),
+            "test:1:1: error: found the list 'pads', expected a number, in 'pads'\n  hint: write pads[0]");
   EXPECT_EQ(code("mode"), "test:1:1: error: found attribute 'mode', which is no number, in 'mode'");
   EXPECT_EQ(code("cdiv(n)"), "test:1:1: error: found 1 operands of cdiv, expected 2, in 'cdiv(n)'");
-  EXPECT_EQ(code("9223372036854775808"), "test:1:1: error: found 9223372036854775808, expected an integer below 2^63, in '9223372036854775808'");
+  EXPECT_EQ(code("9223372036854775808"),
+            "test:1:1: error: found 9223372036854775808, expected an integer below 2^63, in '9223372036854775808'");
   EXPECT_EQ(code("12abc"), "test:1:3: error: found 'abc' right behind a number, expected an operator, in '12abc'");
-  EXPECT_EQ(code("scale % 2"), "test:1:7: error: found '%' of a float, expected integers, in 'scale % 2'\n  hint: floor(), ceil() or "
-                               "round() makes one");
-  EXPECT_EQ(code("pads[scale]"), "test:1:6: error: found a float, expected an integer, in 'pads[scale]'\n  hint: floor(), ceil() or "
-                                 "round() makes one");
+  EXPECT_EQ(code("scale % 2"),
+            "test:1:7: error: found '%' of a float, expected integers, in 'scale % 2'\n  hint: floor(), ceil() or "
+            "round() makes one");
+  EXPECT_EQ(code("pads[scale]"),
+            "test:1:6: error: found a float, expected an integer, in 'pads[scale]'\n  hint: floor(), ceil() or "
+            "round() makes one");
   EXPECT_EQ(code("count(x)"), "test:1:7: error: found 'x', expected a variadic tensor, in 'count(x)'");
   EXPECT_EQ(code("value(x, 0)"), "test:1:1: error: found value(x), expected a host input, in 'value(x, 0)'");
   EXPECT_NE(code(std::string(200, '(') + "n").find("nested too deeply"), std::string::npos);

@@ -55,8 +55,8 @@ void writeAll(const std::string &path, const std::string &bytes) { std::ofstream
 std::string compileC(const std::string &source, const std::string &entry) {
   Folder folder;
   writeAll(folder / "kernel.c", kPrelude + source);
-  std::string command = "cc -O2 -fPIC -w -DENTRY=" + entry + " -I" OPW_TEST_INCLUDE " -c " + (folder / "kernel.c") + " -o " +
-                        (folder / "kernel.o");
+  std::string command = "cc -O2 -fPIC -w -DENTRY=" + entry + " -I" OPW_TEST_INCLUDE " -c " + (folder / "kernel.c") +
+                        " -o " + (folder / "kernel.o");
   if (std::system(command.c_str()) != 0)
     throw std::runtime_error(command);
   return readAll(folder / "kernel.o");
@@ -68,7 +68,8 @@ package::Request addRequest() {
   r.ns = "sample";
   r.faces = {"c", "onnxruntime"};
   r.cpuLevels = {"x86-64-v3"};
-  std::vector<package::ParamRequest> params{{"pointer", ""}, {"pointer", ""}, {"pointer", ""}, {"scalar", "i32"}, {"scalar", "f32"}};
+  std::vector<package::ParamRequest> params{
+      {"pointer", ""}, {"pointer", ""}, {"pointer", ""}, {"scalar", "i32"}, {"scalar", "f32"}};
   for (const char *id : {"add.v0", "add.v1"})
     r.kernels.push_back({id, "add_kernel", "add.py", 7, std::string(id) + ".ttir", "", params});
   package::OpRequest op;
@@ -152,8 +153,9 @@ Tensor::Tensor(void *data, opw_dtype_t dtype, std::vector<int64_t> sizes) : shap
   view.shape = shape.data();
 }
 
-Outcome run(const opw_api_t &api, const opw_op_t *op, std::vector<const opw_tensor_t *> inputs, std::vector<opw_tensor_t *> outputs,
-            std::vector<opw_attr_value_t> attrs, int32_t tactic, const opw_host_t *host) {
+Outcome run(const opw_api_t &api, const opw_op_t *op, std::vector<const opw_tensor_t *> inputs,
+            std::vector<opw_tensor_t *> outputs, std::vector<opw_attr_value_t> attrs, int32_t tactic,
+            const opw_host_t *host) {
   char text[512] = "";
   opw_error_t error{sizeof error, OPW_OK, text, sizeof text};
   opw_call_t call{};

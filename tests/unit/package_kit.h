@@ -64,8 +64,9 @@ struct Outcome {
 };
 
 /// Runs an op on views and attributes.
-Outcome run(const opw_api_t &api, const opw_op_t *op, std::vector<const opw_tensor_t *> inputs, std::vector<opw_tensor_t *> outputs,
-            std::vector<opw_attr_value_t> attrs = {}, int32_t tactic = 0, const opw_host_t *host = nullptr);
+Outcome run(const opw_api_t &api, const opw_op_t *op, std::vector<const opw_tensor_t *> inputs,
+            std::vector<opw_tensor_t *> outputs, std::vector<opw_attr_value_t> attrs = {}, int32_t tactic = 0,
+            const opw_host_t *host = nullptr);
 
 opw_attr_value_t floatAttr(double value);
 opw_attr_value_t intAttr(int64_t value);

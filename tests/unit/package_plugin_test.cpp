@@ -100,12 +100,15 @@ TEST(PackagePlugin, RefusesBadCallsWithTheirReason) {
   static int64_t strides[2] = {1, 10};
   const Refusal kRefusals[] = {
       {"dtype", OPW_E_DTYPE,
-       "sample::add: no combination of element types takes (x: f32, y: f64, out: f32); expected (x: f32, y: f32, out: f32)",
+       "sample::add: no combination of element types takes (x: f32, y: f64, out: f32); expected (x: f32, y: f32, out: "
+       "f32)",
        [](AddCase &c) { c.ty.view.dl_bits = 64; }},
       {"null data", OPW_E_ARGUMENT, "sample::add: x has no data", [](AddCase &c) { c.tx.view.data = nullptr; }},
       {"rank", OPW_E_SHAPE, "sample::add: x has rank 17, expected 0 to 16", [](AddCase &c) { c.tx.view.ndim = 17; }},
-      {"negative size", OPW_E_SHAPE, "sample::add: x has the size -3 in axis 1", [](AddCase &c) { c.tx.view.shape[1] = -3; }},
-      {"device", OPW_E_DEVICE, "sample::add: y is on device 2:0, expected 1:0", [](AddCase &c) { c.ty.view.device_type = 2; }},
+      {"negative size", OPW_E_SHAPE, "sample::add: x has the size -3 in axis 1",
+       [](AddCase &c) { c.tx.view.shape[1] = -3; }},
+      {"device", OPW_E_DEVICE, "sample::add: y is on device 2:0, expected 1:0",
+       [](AddCase &c) { c.ty.view.device_type = 2; }},
       {"strides", OPW_E_LAYOUT,
        "sample::add: x is not contiguous: the stride of axis 1 is 10, expected 1; pass a row-major copy",
        [](AddCase &c) { c.tx.view.strides = strides; }},
@@ -117,7 +120,9 @@ TEST(PackagePlugin, RefusesBadCallsWithTheirReason) {
       {"overlap", OPW_E_ARGUMENT, "sample::add: output out overlaps input x; give it memory of its own",
        [](AddCase &c) { c.tout.view.data = c.x; }},
       {"too large", OPW_E_OVERFLOW, "sample::add: x has more than 2^63 bytes",
-       [](AddCase &c) { c.tx.view.shape[0] = c.tx.view.shape[1] = c.ty.view.shape[0] = c.ty.view.shape[1] = int64_t{1} << 31; }},
+       [](AddCase &c) {
+         c.tx.view.shape[0] = c.tx.view.shape[1] = c.ty.view.shape[0] = c.ty.view.shape[1] = int64_t{1} << 31;
+       }},
       {"does not fit in i32", OPW_E_OVERFLOW, "sample::add: argument 3 is 3000000000, which does not fit in i32",
        [](AddCase &c) {
          for (Tensor *t : {&c.tx, &c.ty, &c.tout}) {
@@ -183,7 +188,8 @@ TEST(PackagePlugin, TakesTheHighestLevelThatTheCpuHas) {
   r.cpuLevels = {"x86-64-v3", "x86-64-v4"};
   std::string library = build(r, folder.path()).library;
   AddCase c;
-  bool v4 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+  bool v4 =
+      __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
   Plugin plain(library);
   run(*plain.library->api, plain.op("sample", "add"), {&c.tx.view, &c.ty.view}, {&c.tout.view});
   EXPECT_EQ(c.out[0], v4 ? 1002 : 2);
@@ -196,8 +202,10 @@ TEST(PackagePlugin, TakesTheHighestLevelThatTheCpuHas) {
   Outcome o = run(*old.library->api, old.op("sample", "add"), {&c.tx.view, &c.ty.view}, {&c.tout.view});
   unsetenv("OPW_CPU_LEVEL");
   EXPECT_EQ(o.status, OPW_E_DEVICE);
-  EXPECT_EQ(o.text, "sample::add: this CPU has the level x86-64-v2, kernel add_kernel needs one of: x86-64-v3, x86-64-v4; run on "
-                    "a CPU with AVX2 and FMA");
+  EXPECT_EQ(
+      o.text,
+      "sample::add: this CPU has the level x86-64-v2, kernel add_kernel needs one of: x86-64-v3, x86-64-v4; run on "
+      "a CPU with AVX2 and FMA");
 }
 
 TEST(PackagePlugin, ExportsItsFacesAndNeedsLibcAlone) {
@@ -247,7 +255,8 @@ TEST(PackagePlugin, FailureLeavesTheEarlierLibrary) {
   std::string library = build(r, folder.path()).library, before = readAll(library);
   std::vector<package::KernelObject> objects = addObjects(r);
   objects[0].object = "no object";
-  Result<package::Packaged> broken = package::packagePlugin(r, objects, {folder.path(), runtimeArchive(), "opwright test"});
+  Result<package::Packaged> broken =
+      package::packagePlugin(r, objects, {folder.path(), runtimeArchive(), "opwright test"});
   ASSERT_FALSE(broken);
   EXPECT_EQ(readAll(library), before);
   for (const auto &entry : std::filesystem::directory_iterator(folder.path()))
@@ -259,7 +268,8 @@ TEST(PackagePlugin, UndefinedSymbolIsNamed) {
   package::Request r = addRequest();
   std::vector<package::KernelObject> objects = addObjects(r);
   objects[0].object = compileC("double sin(double); KERNEL { return sin((double)lo) > hi; }", objects[0].entry);
-  Result<package::Packaged> broken = package::packagePlugin(r, objects, {folder.path(), runtimeArchive(), "opwright test"});
+  Result<package::Packaged> broken =
+      package::packagePlugin(r, objects, {folder.path(), runtimeArchive(), "opwright test"});
   ASSERT_FALSE(broken);
   EXPECT_NE(render(broken.diagnostics()).find("sin"), std::string::npos) << render(broken.diagnostics());
   objects[0].object = compileC("int puts(const char *); KERNEL { return puts(\"\"); }", objects[0].entry);
@@ -278,23 +288,28 @@ TEST(PackagePlugin, MissingLinkerIsSaid) {
   setenv("PATH", path.c_str(), 1);
   objects = addObjects(r);
   setenv("PATH", folder.path().c_str(), 1);
-  Result<package::Packaged> none = package::packagePlugin(r, objects, {folder.path(), runtimeArchive(), "opwright test"});
+  Result<package::Packaged> none =
+      package::packagePlugin(r, objects, {folder.path(), runtimeArchive(), "opwright test"});
   setenv("CC", "no-such-compiler -x", 1);
-  Result<package::Packaged> wrong = package::packagePlugin(r, objects, {folder.path(), runtimeArchive(), "opwright test"});
+  Result<package::Packaged> wrong =
+      package::packagePlugin(r, objects, {folder.path(), runtimeArchive(), "opwright test"});
   unsetenv("CC");
   setenv("PATH", path.c_str(), 1);
   ASSERT_FALSE(none);
-  EXPECT_EQ(none.diagnostics()[0].str(), "error: found no linker: tried cc, gcc and clang on PATH [no-linker]\n  hint: install one (Debian, "
-                                         "Ubuntu: apt-get install gcc), or set CC to a C compiler");
+  EXPECT_EQ(none.diagnostics()[0].str(),
+            "error: found no linker: tried cc, gcc and clang on PATH [no-linker]\n  hint: install one (Debian, "
+            "Ubuntu: apt-get install gcc), or set CC to a C compiler");
   ASSERT_FALSE(wrong);
-  EXPECT_EQ(wrong.diagnostics()[0].message, "found no linker: tried CC='no-such-compiler -x', cc, gcc and clang on PATH");
+  EXPECT_EQ(wrong.diagnostics()[0].message,
+            "found no linker: tried CC='no-such-compiler -x', cc, gcc and clang on PATH");
 }
 
 TEST(PackagePlugin, WorkspaceInTheWayIsSaid) {
   Folder folder;
   writeAll(folder / "output", "a file");
   package::Request r = addRequest();
-  Result<package::Packaged> built = package::packagePlugin(r, addObjects(r), {folder.path(), runtimeArchive(), "opwright test"});
+  Result<package::Packaged> built =
+      package::packagePlugin(r, addObjects(r), {folder.path(), runtimeArchive(), "opwright test"});
   ASSERT_FALSE(built);
   EXPECT_EQ(built.diagnostics()[0].message, "cannot make the directory '" + (folder / "output") + "': Not a directory");
 }

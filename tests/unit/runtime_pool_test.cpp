@@ -282,7 +282,8 @@ TEST(Launch, ManyThreadsAtOnce) {
     callers.emplace_back([&] {
       for (int i = 0; i < 100; ++i) {
         Record record;
-        bad += launch(record, {37, 1, 1}, {note, 8192, 1, false}).status != OPW_OK || record.order.size() != 37 || !record.clean;
+        bad += launch(record, {37, 1, 1}, {note, 8192, 1, false}).status != OPW_OK || record.order.size() != 37 ||
+               !record.clean;
       }
     });
   for (std::thread &t : callers)

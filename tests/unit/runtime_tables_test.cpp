@@ -92,7 +92,8 @@ struct Sample {
     op.tactics = tactics;
     op.plans = plans;
     op.plan_index = planIndex;
-    op.typevar_count = op.input_count = op.output_count = op.attr_count = op.combo_count = op.tactic_count = op.plan_count = 1;
+    op.typevar_count = op.input_count = op.output_count = op.attr_count = op.combo_count = op.tactic_count =
+        op.plan_count = 1;
     op.var_count = 2;
     tables.struct_size = sizeof tables;
     tables.ops = ops;
@@ -120,8 +121,21 @@ Sample mine;
 } // namespace
 
 // The tables that the api functions of this test see.
-extern "C" __attribute__((visibility("hidden"))) const opw_tables_t opw_tables = {
-    sizeof(opw_tables_t), OPW_ABI_MINOR, "test", "test", {}, mine.ops, mine.kernels, nullptr, nullptr, 1, 1, 0, 0, state, sizeof state};
+extern "C" __attribute__((visibility("hidden"))) const opw_tables_t opw_tables = {sizeof(opw_tables_t),
+                                                                                  OPW_ABI_MINOR,
+                                                                                  "test",
+                                                                                  "test",
+                                                                                  {},
+                                                                                  mine.ops,
+                                                                                  mine.kernels,
+                                                                                  nullptr,
+                                                                                  nullptr,
+                                                                                  1,
+                                                                                  1,
+                                                                                  0,
+                                                                                  0,
+                                                                                  state,
+                                                                                  sizeof state};
 
 namespace {
 
@@ -146,7 +160,8 @@ TEST(Tables, EachKindOfDamageIsNamed) {
       {p + "instruction 0: tensor 1 of 1", [](Sample &s) { s.code[0].b = 1; }},
       {p + "instruction 0: NUMEL with axis 3", [](Sample &s) { s.code[0].imm = 3; }},
       {p + "instruction 0: CDIV takes 1 operands, the stack has 0", [](Sample &s) { s.code[0] = s.code[1]; }},
-      {p + "instruction 1: CDIV takes 2 operands, the stack has 1", [](Sample &s) { s.code[1] = {OPW_X_CDIV, 0, 0, 0}; }},
+      {p + "instruction 1: CDIV takes 2 operands, the stack has 1",
+       [](Sample &s) { s.code[1] = {OPW_X_CDIV, 0, 0, 0}; }},
       {p + "instruction 1: CDIV has operands that it does not take", [](Sample &s) { s.code[1].b = 2; }},
       {p + "instruction 2: 2 results, expected one", [](Sample &s) { s.code[1] = {OPW_X_INT, 0, 0, 1}; }},
       {p + "instruction 2: the stack is 1 deep, declared is 2", [](Sample &s) { s.vars[0].depth = 2; }},
@@ -159,9 +174,12 @@ TEST(Tables, EachKindOfDamageIsNamed) {
       {p + "instruction 0: ATTR of attribute 0, whose kind is 2", [](Sample &s) { s.code[0] = {OPW_X_ATTR, 0, 0, 0}; }},
       {p + "instruction 0: attribute 5 of 1", [](Sample &s) { s.code[0] = {OPW_X_FATTR, 0, 5, 0}; }},
       {p + "instruction 1: CDIV takes an integer as operand 0", [](Sample &s) { s.code[0] = {OPW_X_FATTR, 0, 0, 0}; }},
-      {p + "instruction 0: VALUE of tensor 0, which is no HOST input", [](Sample &s) { s.code[0] = {OPW_X_VALUE, 0, 0, 0}; }},
-      {p + "instruction 0: data-dependent size 0 is not known here", [](Sample &s) { s.code[0] = {OPW_X_SIZE, 0, 0, 0}; }},
-      {p + "instruction 0: COUNT of tensor 0, which is not variadic", [](Sample &s) { s.code[0] = {OPW_X_COUNT, 0, 0, 0}; }},
+      {p + "instruction 0: VALUE of tensor 0, which is no HOST input",
+       [](Sample &s) { s.code[0] = {OPW_X_VALUE, 0, 0, 0}; }},
+      {p + "instruction 0: data-dependent size 0 is not known here",
+       [](Sample &s) { s.code[0] = {OPW_X_SIZE, 0, 0, 0}; }},
+      {p + "instruction 0: COUNT of tensor 0, which is not variadic",
+       [](Sample &s) { s.code[0] = {OPW_X_COUNT, 0, 0, 0}; }},
       {t + "1 inputs, but no array", [](Sample &s) { s.op.inputs = nullptr; }},
       {t + "inputs 0 is null", [](Sample &s) { s.inputs[0] = nullptr; }},
       {t + "x has typevar 4 of 1", [](Sample &s) { s.x.typevar = 4; }},
@@ -179,14 +197,17 @@ TEST(Tables, EachKindOfDamageIsNamed) {
       {t + "kernel k takes 1 arguments, the launch gives 2", [](Sample &s) { s.image.param_count = 1; }},
       {t + "CPU image 0 of kernel k is incomplete", [](Sample &s) { s.image.entry = nullptr; }},
       {t + "parameter 0 of kernel k has slot 9999", [](Sample &s) { s.params[0].offset = 9999; }},
-      {t + "parameter 1 of kernel k is a pointer, its argument is not", [](Sample &s) { s.params[1].kind = OPW_PARAM_POINTER; }},
+      {t + "parameter 1 of kernel k is a pointer, its argument is not",
+       [](Sample &s) { s.params[1].kind = OPW_PARAM_POINTER; }},
       {t + "argument 0 is tensor 2", [](Sample &s) { s.args[0].tensor = 2; }},
       {t + "argument 0 has unknown kind 33", [](Sample &s) { s.args[0].kind = 33; }},
       {t + "a launch has unknown kind 8", [](Sample &s) { s.launch.kind = 8; }},
       {t + "a launch has phase 2", [](Sample &s) { s.launch.phase = 2; }},
       {"t::op: inputs 0: struct_size is 8, expected at least 56", [](Sample &s) { s.x.struct_size = 8; }, OPW_E_ABI},
-      {"t::op: kernel k: struct_size is 0, expected at least 88", [](Sample &s) { s.kernel.struct_size = 0; }, OPW_E_ABI},
-      {"the op table's struct_size is 100, expected at least 320", [](Sample &s) { s.op.struct_size = 100; }, OPW_E_ABI},
+      {"t::op: kernel k: struct_size is 0, expected at least 88", [](Sample &s) { s.kernel.struct_size = 0; },
+       OPW_E_ABI},
+      {"the op table's struct_size is 100, expected at least 320", [](Sample &s) { s.op.struct_size = 100; },
+       OPW_E_ABI},
       {"t::op: needs ABI 0.9, this runtime has 0.1; rebuild the plugin",
        [](Sample &s) { s.op.flags = OPW_OP_NEEDS_MINOR, s.op.min_minor = 9; }, OPW_E_ABI},
   };
@@ -228,7 +249,8 @@ TEST(Tables, RandomCodeIsRefusedOrSafe) {
     opw_insn_t code[8];
     auto count = static_cast<uint32_t>(random() % 8 + 1);
     for (opw_insn_t &x : code)
-      x = {static_cast<uint8_t>(random() % 80), 0, static_cast<uint16_t>(random() % 3), static_cast<int32_t>(random() % 5) - 2};
+      x = {static_cast<uint8_t>(random() % 80), 0, static_cast<uint16_t>(random() % 3),
+           static_cast<int32_t>(random() % 5) - 2};
     for (uint8_t depth = 1; depth < 5; ++depth)
       for (uint8_t isFloat = 0; isFloat < 2; ++isFloat) {
         opw_program_t program{code, count, isFloat, depth, 0};

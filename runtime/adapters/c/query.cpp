@@ -4,7 +4,8 @@
 
 namespace {
 
-constinit const opw_library_t kLibrary = {OPW_ABI_MAJOR, OPW_ABI_MINOR, sizeof(opw_library_t), 0, &opw_tables, &opw::runtime::kApi};
+constinit const opw_library_t kLibrary = {OPW_ABI_MAJOR, OPW_ABI_MINOR,      sizeof(opw_library_t), 0,
+                                          &opw_tables,   &opw::runtime::kApi};
 
 } // namespace
 

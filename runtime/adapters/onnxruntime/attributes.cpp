@@ -92,7 +92,8 @@ bool shapeNumber(const void *ctx, const Api &api, const char *name, float *value
   return readAttr(ctx, api, name, kAttrFloat, value, sizeof *value, &out);
 }
 
-template <typename T> bool shapeList(int type, const void *ctx, const Api &api, const char *name, T **data, size_t *count) {
+template <typename T>
+bool shapeList(int type, const void *ctx, const Api &api, const char *name, T **data, size_t *count) {
   size_t bytes = 0;
   T first[64];
   *data = nullptr;
@@ -120,7 +121,26 @@ bool shapeNumbers(const void *ctx, const Api &api, const char *name, float **dat
   return shapeList(kAttrFloats, ctx, api, name, data, count);
 }
 
-bool shapeTexts(const void *, const Api &, const char *, char ***, size_t *) { return false; } // no shape depends on them
+/// The strings lie one behind the other, each with its NUL.
+bool shapeTexts(const void *ctx, const Api &api, const char *name, char ***data, size_t *count) {
+  char *bytes = nullptr;
+  size_t length = 0;
+  *data = nullptr;
+  *count = 0;
+  bool good = shapeList(kAttrStrings, ctx, api, name, &bytes, &length);
+  for (size_t i = 0; good && i < length; ++i)
+    *count += bytes[i] == 0;
+  if (good)
+    *data = static_cast<char **>(calloc(*count + 1, sizeof(char *)));
+  const char *at = bytes;
+  for (size_t i = 0; *data && i < *count; ++i) {
+    size_t n = strlen(at);
+    (*data)[i] = copyText(at, n);
+    at += n + 1;
+  }
+  free(bytes);
+  return *data != nullptr;
+}
 
 /// What the node has under this name, for a message; null when it has nothing.
 const char *kindThere(const Attributes::Source &source, const void *ctx, const Api &api, const char *name) {
@@ -155,15 +175,17 @@ opw_dtype_t dtypeByName(const char *name) {
 }
 
 const char *expectedKind(uint32_t kind) {
-  static const char *const kNames[] = {"nothing", "an int", "a float", "an int", "a string", "a string", "ints",
+  static const char *const kNames[] = {"nothing", "an int", "a float", "an int",   "a string", "a string", "ints",
                                        "floats",  "ints",   "strings", "a tensor", "a string", "a string"};
   return kind < sizeof kNames / sizeof *kNames ? kNames[kind] : "unknown";
 }
 
 } // namespace
 
-const Attributes::Source kKernelAttributes = {kernelInteger, kernelNumber, kernelText, kernelIntegers, kernelNumbers, kernelTexts};
-const Attributes::Source kShapeAttributes = {shapeInteger, shapeNumber, shapeText, shapeIntegers, shapeNumbers, shapeTexts};
+const Attributes::Source kKernelAttributes = {kernelInteger,  kernelNumber,  kernelText,
+                                              kernelIntegers, kernelNumbers, kernelTexts};
+const Attributes::Source kShapeAttributes = {shapeInteger,  shapeNumber,  shapeText,
+                                             shapeIntegers, shapeNumbers, shapeTexts};
 
 Attributes::~Attributes() {
   for (uint32_t i = 0; i < blockCount; ++i)
@@ -177,7 +199,8 @@ void *Attributes::keep(void *memory) {
   return memory;
 }
 
-bool Attributes::readOne(const opw_attr_t &attr, const Api &api, const Source &source, const void *ctx, opw_attr_value_t *v) {
+bool Attributes::readOne(const opw_attr_t &attr, const Api &api, const Source &source, const void *ctx,
+                         opw_attr_value_t *v) {
   size_t count = 0;
   int64_t integer = 0;
   float number = 0;
@@ -260,18 +283,28 @@ bool Attributes::readOne(const opw_attr_t &attr, const Api &api, const Source &s
     v->count = static_cast<uint32_t>(count);
     return have;
   }
-  default: return false;
+  default:
+    return false;
   }
 }
 
-opw_status_t Attributes::read(const opw_op_t *op, const Api &api, const Source &source, const void *ctx, opw_error_t *error) {
+opw_status_t Attributes::read(const opw_op_t *op, const Api &api, const Source &source, const void *ctx,
+                              opw_error_t *error) {
   for (uint32_t i = 0; i < op->attr_count; ++i) {
     const opw_attr_t &attr = *op->attrs[i];
-    if (readOne(attr, api, source, ctx, &list[i]))
-      continue;
+    if (readOne(attr, api, source, ctx, &list[i])) {
+      if (attr.kind != OPW_ATTR_ENUM || list[i].u.i >= 0)
+        continue;
+      runtime::Text choices;
+      for (uint32_t c = 0; c < attr.choice_count; ++c)
+        choices.add("%s'%s'", c ? ", " : "", attr.choices[c]);
+      return runtime::failOp(error, OPW_E_ARGUMENT, op, "attribute %s: found '%s', expected one of %s", attr.name,
+                             static_cast<const char *>(blocks[blockCount - 1]), choices.str());
+    }
     list[i] = {};
     if (const char *found = kindThere(source, ctx, api, attr.name))
-      return runtime::failOp(error, OPW_E_ARGUMENT, op, "attribute %s: found %s, expected %s", attr.name, found, expectedKind(attr.kind));
+      return runtime::failOp(error, OPW_E_ARGUMENT, op, "attribute %s: found %s, expected %s", attr.name, found,
+                             expectedKind(attr.kind));
   }
   return OPW_OK;
 }

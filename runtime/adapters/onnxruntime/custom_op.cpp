@@ -84,9 +84,14 @@ Status *errorOf(const Api &api, opw_status_t status, const char *text) {
   case OPW_E_ARGUMENT:
   case OPW_E_DTYPE:
   case OPW_E_SHAPE:
-  case OPW_E_LAYOUT: code = kInvalidArgument; break;
-  case OPW_E_UNSUPPORTED: code = kNotImplemented; break;
-  default: break;
+  case OPW_E_LAYOUT:
+    code = kInvalidArgument;
+    break;
+  case OPW_E_UNSUPPORTED:
+    code = kNotImplemented;
+    break;
+  default:
+    break;
   }
   return api.error(code, text);
 }

@@ -48,7 +48,8 @@ void describe(opw_tensor_t &t, int type, int64_t *dims, size_t rank) {
 // ---- making a kernel
 
 /// The static type and shape of input `i` into a view. Null when the input is absent; *known is false without a rank.
-const opw_tensor_t *staticInput(const Api &api, const KernelInfo *info, size_t i, const opw_io_t &io, Views &views, bool *known) {
+const opw_tensor_t *staticInput(const Api &api, const KernelInfo *info, size_t i, const opw_io_t &io, Views &views,
+                                bool *known) {
   TypeInfo *type = nullptr;
   const TensorInfo *tensor = nullptr;
   if (!api.ok(kKernelInfoGetInputTypeInfo, info, i, &type) || !type)
@@ -76,8 +77,8 @@ opw_status_t checkStatic(const Kernel &k, const KernelInfo *info, opw_error_t *e
   if (!k.api.ok(kKernelInfoGetInputCount, info, &inputs) || !k.api.ok(kKernelInfoGetOutputCount, info, &outputs))
     return OPW_OK;
   if (inputs > kMaxTensors || outputs > kMaxTensors)
-    return runtime::failOp(error, OPW_E_ARGUMENT, k.op, "found %zu inputs and %zu outputs, expected at most %u of each", inputs,
-                           outputs, kMaxTensors);
+    return runtime::failOp(error, OPW_E_ARGUMENT, k.op, "found %zu inputs and %zu outputs, expected at most %u of each",
+                           inputs, outputs, kMaxTensors);
   Views in, out;
   bool known = true;
   for (size_t i = 0; i < inputs && known; ++i) {
@@ -101,7 +102,8 @@ opw_status_t setUp(Kernel &k, const KernelInfo *info, opw_error_t *error) {
   if (opw_status_t s = runtime::kApi.check(k.op, error))
     return s;
   if (k.op->size_count != 0)
-    return runtime::failOp(error, OPW_E_UNSUPPORTED, k.op, "outputs whose sizes depend on data are not supported in ONNX Runtime");
+    return runtime::failOp(error, OPW_E_UNSUPPORTED, k.op,
+                           "outputs whose sizes depend on data are not supported in ONNX Runtime");
   if (opw_status_t s = k.attributes.read(k.op, k.api, kKernelAttributes, info, error))
     return s;
   if (opw_status_t s = checkStatic(k, info, error))
@@ -140,8 +142,8 @@ opw_status_t parallelFor(void *ctx, int64_t count, int64_t grain, opw_body_t bod
   auto &host = *static_cast<Host *>(ctx);
   Loop loop{body, arg, count, grain, {OPW_OK}};
   size_t chunks = static_cast<size_t>((count - 1) / grain + 1);
-  if (!host.api->ok(kKernelContextParallelFor, static_cast<const KernelContext *>(host.context), runChunk, chunks, size_t{0},
-                    static_cast<void *>(&loop)))
+  if (!host.api->ok(kKernelContextParallelFor, static_cast<const KernelContext *>(host.context), runChunk, chunks,
+                    size_t{0}, static_cast<void *>(&loop)))
     return OPW_E_HOST;
   return loop.status.load(std::memory_order_relaxed);
 }
@@ -161,8 +163,8 @@ bool viewOf(const Api &api, const Value *value, opw_tensor_t &t, int64_t *dims) 
     if (!api.ok(kGetTensorTypeAndShape, value, &info))
       return false;
     auto *fixed = const_cast<const TensorInfo *>(info);
-    good = api.ok(kGetTensorElementType, fixed, &type) && api.ok(kGetDimensionsCount, fixed, &rank) && rank <= OPW_MAX_RANK &&
-           api.ok(kGetDimensions, fixed, dims, rank);
+    good = api.ok(kGetTensorElementType, fixed, &type) && api.ok(kGetDimensionsCount, fixed, &rank) &&
+           rank <= OPW_MAX_RANK && api.ok(kGetDimensions, fixed, dims, rank);
     api.get<void>(kReleaseTensorInfo, info);
   }
   if (!good)
@@ -253,6 +255,8 @@ void destroyKernel(void *kernel) {
   free(kernel);
 }
 
-Status *computeKernel(void *kernel, KernelContext *context) { return compute(*static_cast<const Kernel *>(kernel), context); }
+Status *computeKernel(void *kernel, KernelContext *context) {
+  return compute(*static_cast<const Kernel *>(kernel), context);
+}
 
 } // namespace opw::ort

@@ -33,31 +33,33 @@ struct ApiBase {
 constexpr uint32_t kApiVersion = 18;
 
 enum Slot : uint32_t {
-  kCreateStatus = 0,      // (int code, const char *message)
-  kGetErrorMessage = 2,   // const char *(const Status *)
-  kReleaseStatus = 93,    // void (Status *)
-  kCreateCustomOpDomain = 26, // (const char *domain, CustomOpDomain **out)
-  kCustomOpDomainAdd = 27,    // (CustomOpDomain *, const CustomOp *)
-  kAddCustomOpDomain = 28,    // (SessionOptions *, CustomOpDomain *)
+  kCreateStatus = 0,            // (int code, const char *message)
+  kGetErrorMessage = 2,         // const char *(const Status *)
+  kReleaseStatus = 93,          // void (Status *)
+  kCreateCustomOpDomain = 26,   // (const char *domain, CustomOpDomain **out)
+  kCustomOpDomainAdd = 27,      // (CustomOpDomain *, const CustomOp *)
+  kAddCustomOpDomain = 28,      // (SessionOptions *, CustomOpDomain *)
   kAddSessionConfigEntry = 130, // (SessionOptions *, const char *key, const char *value)
   kHasSessionConfigEntry = 237, // (const SessionOptions *, const char *key, int *out)
   kGetSessionConfigEntry = 238, // (const SessionOptions *, const char *key, char *value, size_t *size)
 
-  kKernelInfoGetAttributeFloat = 85,      // (const KernelInfo *, const char *name, float *out)
-  kKernelInfoGetAttributeInt = 86,        // (const KernelInfo *, const char *name, int64_t *out)
-  kKernelInfoGetAttributeString = 87,     // (const KernelInfo *, const char *name, char *out, size_t *size)
-  kKernelInfoGetAttributeFloats = 162,    // (const KernelInfo *, const char *name, float *out, size_t *count)
-  kKernelInfoGetAttributeInts = 163,      // (const KernelInfo *, const char *name, int64_t *out, size_t *count)
-  kKernelInfoGetAttributeStrings = 417,   // API 25: (const KernelInfo *, const char *name, Allocator *, char ***, size_t *)
-  kKernelInfoGetInputCount = 230,         // (const KernelInfo *, size_t *out)
-  kKernelInfoGetOutputCount = 231,        // (const KernelInfo *, size_t *out)
-  kKernelInfoGetInputTypeInfo = 234,      // (const KernelInfo *, size_t index, TypeInfo **)
+  kKernelInfoGetAttributeFloat = 85,   // (const KernelInfo *, const char *name, float *out)
+  kKernelInfoGetAttributeInt = 86,     // (const KernelInfo *, const char *name, int64_t *out)
+  kKernelInfoGetAttributeString = 87,  // (const KernelInfo *, const char *name, char *out, size_t *size)
+  kKernelInfoGetAttributeFloats = 162, // (const KernelInfo *, const char *name, float *out, size_t *count)
+  kKernelInfoGetAttributeInts = 163,   // (const KernelInfo *, const char *name, int64_t *out, size_t *count)
+  kKernelInfoGetAttributeStrings =
+      417,                           // API 25: (const KernelInfo *, const char *name, Allocator *, char ***, size_t *)
+  kKernelInfoGetInputCount = 230,    // (const KernelInfo *, size_t *out)
+  kKernelInfoGetOutputCount = 231,   // (const KernelInfo *, size_t *out)
+  kKernelInfoGetInputTypeInfo = 234, // (const KernelInfo *, size_t index, TypeInfo **)
 
   kKernelContextGetInputCount = 88,  // (const KernelContext *, size_t *out)
   kKernelContextGetOutputCount = 89, // (const KernelContext *, size_t *out)
   kKernelContextGetInput = 90,       // (const KernelContext *, size_t index, const Value **out)
   kKernelContextGetOutput = 91,      // (KernelContext *, size_t index, const int64_t *dims, size_t count, Value **out)
-  kKernelContextParallelFor = 274,   // (const KernelContext *, void (*)(void *, size_t), size_t total, size_t batches, void *)
+  kKernelContextParallelFor =
+      274, // (const KernelContext *, void (*)(void *, size_t), size_t total, size_t batches, void *)
 
   kGetTensorMutableData = 51,     // (Value *, void **out)
   kGetTensorTypeAndShape = 65,    // (const Value *, TensorInfo **out)
@@ -74,8 +76,8 @@ enum Slot : uint32_t {
   kReleaseTypeInfo = 98,          // void (TypeInfo *)
   kTensorReference = 414,         // API 25: (const Value *, int *type, const int64_t **dims, size_t *count)
 
-  kAllocatorFree = 76,                    // (Allocator *, void *)
-  kGetAllocatorWithDefaultOptions = 78,   // (Allocator **out)
+  kAllocatorFree = 76,                  // (Allocator *, void *)
+  kGetAllocatorWithDefaultOptions = 78, // (Allocator **out)
 
   kShapeInferGetInputCount = 267,     // (const ShapeInferContext *, size_t *out)
   kShapeInferGetInputTypeShape = 268, // (const ShapeInferContext *, size_t index, TensorInfo **), owned by the context

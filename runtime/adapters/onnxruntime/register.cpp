@@ -1,7 +1,7 @@
 // RegisterCustomOps: every op of the library into the domain of its namespace.
 //
-// Two libraries that create one domain in a session fail there, and the default namespace of all libraries is the same. So
-// the first library notes its domain's address in the session's options, later ones add their ops to that domain:
+// Two libraries that create one domain in a session fail there, and the default namespace of all libraries is the same.
+// So the first library notes its domain's address in the session's options, later ones add their ops to that domain:
 //   opwright.domain.<ns>     = <pid>:<address>    another pid is ignored
 //   opwright.op.<ns>::<name> = <hash> <file>      same hash = there already, another = refused
 #include "adapters/onnxruntime/adapter.h"
@@ -105,7 +105,8 @@ Status *domainOf(const Api &api, SessionOptions *options, const char *ns, Custom
     return s;
   if (Status *s = api.call(kAddCustomOpDomain, options, *domain))
     return s;
-  snprintf(value, sizeof value, "%d:%llx", static_cast<int>(getpid()), static_cast<unsigned long long>(reinterpret_cast<uintptr_t>(*domain)));
+  snprintf(value, sizeof value, "%d:%llx", static_cast<int>(getpid()),
+           static_cast<unsigned long long>(reinterpret_cast<uintptr_t>(*domain)));
   return api.call(kAddSessionConfigEntry, options, static_cast<const char *>(key), static_cast<const char *>(value));
 }
 
@@ -128,7 +129,8 @@ Status *addOp(const Api &api, SessionOptions *options, const Operator &o, const 
   if (value[0]) {
     char text[1600];
     const char *theirs = strchr(value, ' '), *ours = strchr(mine, ' ');
-    snprintf(text, sizeof text, "opwright: the op %s::%s is in two libraries of this session:%s and%s; rename it or leave one out",
+    snprintf(text, sizeof text,
+             "opwright: the op %s::%s is in two libraries of this session:%s and%s; rename it or leave one out",
              o.op->ns, o.op->name, theirs ? theirs : " ?", ours ? ours : " ?");
     return api.error(kInvalidArgument, text);
   }
@@ -143,7 +145,8 @@ Status *addOp(const Api &api, SessionOptions *options, const Operator &o, const 
 } // namespace
 } // namespace opw::ort
 
-extern "C" OPW_EXPORT opw::ort::Status *RegisterCustomOps(opw::ort::SessionOptions *options, const opw::ort::ApiBase *base) {
+extern "C" OPW_EXPORT opw::ort::Status *RegisterCustomOps(opw::ort::SessionOptions *options,
+                                                          const opw::ort::ApiBase *base) {
   using namespace opw::ort;
   Slots slots = base->GetApi(kApiVersion);
   if (!slots)

@@ -1,5 +1,5 @@
-// Shape inference when a model is loaded: types always, sizes as far as they are known. Its errors are ignored by the host;
-// createKernel finds the same ones.
+// Shape inference when a model is loaded: types always, sizes as far as they are known. Its errors are ignored by the
+// host; createKernel finds the same ones.
 #include "adapters/onnxruntime/adapter.h"
 
 #include "core/api.h"
@@ -21,7 +21,8 @@ struct View {
 /// Unique, because a name says that two sizes are equal.
 std::atomic<uint32_t> symbols{0};
 
-void setOutput(const Api &api, ShapeInferContext *ctx, size_t index, int type, const int64_t *dims, size_t rank, bool shaped) {
+void setOutput(const Api &api, ShapeInferContext *ctx, size_t index, int type, const int64_t *dims, size_t rank,
+               bool shaped) {
   TensorInfo *info = nullptr;
   if (!api.ok(kCreateTensorInfo, &info))
     return;

@@ -77,9 +77,6 @@ std::pair<ValueId, ValueId> footprint(Planner &p, const Form &form, const Type &
   return {p.add(base, p.mul(low, bytes)), p.add(base, p.mul(p.add(high, p.constant(1)), bytes))};
 }
 
-/// Tiles of at least so many elements are worth the test whether to store past the caches.
-constexpr int64_t kStreamed = 256;
-
 void ifThenElse(Planner &p, ValueId condition, const std::function<void()> &yes, const std::function<void()> &no) {
   BlockId outer = p.builder.block();
   OpId op = p.builder.create(OpKind::If, {condition}, {});
@@ -151,7 +148,7 @@ void Planner::lowerStore(OpId id) {
     Indices at = openLoops(nest, *this, shape, lane, mask.box);
     ValueId element = nest.eval(value, at);
     ValueId condition = hasMask ? nest.condition(mask, at) : kNone;
-    nest.storeMemory(form.base, nest.offset(form, at), element, condition, !inTwin && shape.size() >= kStreamed);
+    nest.storeMemory(form.base, nest.offset(form, at), element, condition);
     for (ValueId index : at)
       if (!isConstantEqual(index, 0))
         nest.close();

@@ -171,20 +171,17 @@ ValueId Nest::load(const Buffer &buffer, const Indices &at) {
 }
 
 void Nest::store(const Buffer &buffer, const Indices &at, ValueId value) {
-  storeMemory(buffer.pointer, bufferOffset(buffer, at), value, kNone, false);
+  storeMemory(buffer.pointer, bufferOffset(buffer, at), value, kNone);
 }
 
-void Nest::storeMemory(ValueId base, ValueId offset, ValueId value, ValueId mask, bool stream) {
+void Nest::storeMemory(ValueId base, ValueId offset, ValueId value, ValueId mask) {
   std::vector<ValueId> operands{base, offset, value};
   if (mask != kNone)
     operands.push_back(mask);
   Builder builder(p.plan, levels.back().block);
   if (p.current != kNone)
     builder.setLocation(p.tile.op(p.current).location);
-  Attributes attributes;
-  if (stream)
-    attributes.set("stream", Attribute::unit());
-  builder.create(OpKind::PlanStore, std::move(operands), {}, std::move(attributes));
+  builder.create(OpKind::PlanStore, std::move(operands), {});
 }
 
 ValueId Nest::eval(ValueId value, const Indices &at) {
@@ -296,7 +293,7 @@ ValueId Nest::evalOp(ValueId value, const Op &op, const Indices &at) {
     break;
   }
   if (!has(op.kind, kElementwise) || type.isPointer())
-    p.refuse(p.current, "operation on tiles has no CPU lowering yet", "see docs for the operations that are supported");
+    p.refuse(p.current, "operation on tiles has no CPU lowering yet", "docs/operations.md lists what is supported");
   std::vector<ValueId> operands;
   for (ValueId operand : op.operands)
     operands.push_back(eval(operand, at));

@@ -37,8 +37,8 @@ public:
   ir::ValueId offset(const Form &form, const Indices &at);
   /// The mask as an i1 element, kNone when it is implied by the bounds of the nest.
   ir::ValueId condition(const Mask &mask, const Indices &at);
-  /// Emits a store through a pointer at the innermost level; `stream`: past the caches, where the launch is that large.
-  void storeMemory(ir::ValueId base, ir::ValueId offset, ir::ValueId value, ir::ValueId mask, bool stream);
+  /// Emits a store through a pointer at the innermost level.
+  void storeMemory(ir::ValueId base, ir::ValueId offset, ir::ValueId value, ir::ValueId mask);
 
   /// Bounds that hold for the nest's own dimensions: loads under the same bounds need no mask.
   void assume(const Indices &at, const std::vector<Bound> &box);
