@@ -13,7 +13,6 @@ constexpr uint64_t kHeaderBytes = 4096, kOpBytes = 1024;
 
 enum : uint32_t { kUnread, kReading, kRead };
 std::atomic<uint32_t> environment{kUnread};
-std::atomic<int32_t> logLimit{3};
 char tacticText[2048];
 
 bool belongs(const opw_op_t *op) {
@@ -84,8 +83,6 @@ void readEnvironment() {
     return;
   if (const char *text = getenv("OPW_TACTIC"); text && strlen(text) < sizeof tacticText)
     memcpy(tacticText, text, strlen(text) + 1);
-  if (const char *text = getenv("OPW_LOG"); text && *text >= '0' && *text <= '4')
-    logLimit.store(*text - '0', std::memory_order_relaxed);
   if (const char *text = getenv("OPW_CPU_LEVEL"))
     limitCpuLevel(cpuLevelOf(text));
   if (const char *text = getenv("OPW_THREADS"))
@@ -101,7 +98,5 @@ int32_t wishedTactic(const opw_op_t *op, OpState &state) {
   }
   return wish > 0 ? wish : 0;
 }
-
-int32_t logLevel() { return logLimit.load(std::memory_order_relaxed); }
 
 } // namespace opw::runtime

@@ -16,24 +16,20 @@ enum Validity : uint32_t { kNotChecked, kValid, kCorrupt };
 struct OpState {
   std::atomic<const opw_op_t *> op;
   std::atomic<uint32_t> validity;
-  std::atomic<int32_t> forced;        // force(): a tactic, 0 = none
-  std::atomic<int32_t> wished;        // OPW_TACTIC: 0 = not looked up, -1 = none, else a tactic
-  std::atomic<uint32_t> tunedFirst;   // group of this machine in the tuned table
-  std::atomic<uint32_t> tunedCount;   // count + 1; 0 = not looked up
-  std::atomic<uint32_t> fallbackSaid; // the log line about a fallback is out
+  std::atomic<int32_t> forced;      // force(): a tactic, 0 = none
+  std::atomic<int32_t> wished;      // OPW_TACTIC: 0 = not looked up, -1 = none, else a tactic
+  std::atomic<uint32_t> tunedFirst; // group of this machine in the tuned table
+  std::atomic<uint32_t> tunedCount; // count + 1; 0 = not looked up
 };
 static_assert(sizeof(OpState) <= 1024, "OPW_STATE_BYTES gives 1024 bytes per op");
 
 /// The block of an op; null when it is none of this library's, or when the state memory is too small.
 OpState *opState(const opw_op_t *op);
 
-/// Reads OPW_TACTIC, OPW_LOG, OPW_CPU_LEVEL and OPW_THREADS once; later calls do nothing.
+/// Reads OPW_TACTIC, OPW_CPU_LEVEL and OPW_THREADS once; later calls do nothing.
 void readEnvironment();
 
 /// The tactic that OPW_TACTIC="ns::op=2;*=1" wishes for an op, or 0.
 int32_t wishedTactic(const opw_op_t *op, OpState &state);
-
-/// Highest level of log lines to pass on: 1 error, 2 warning, 3 info, 4 debug. OPW_LOG, else 3.
-int32_t logLevel();
 
 } // namespace opw::runtime

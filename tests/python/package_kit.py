@@ -23,7 +23,8 @@ def compile_c(body: str, entry: str, folder: Path) -> bytes:
     source, target = folder / f"{entry}.c", folder / f"{entry}.o"
     source.write_text(PRELUDE + body)
     subprocess.run(
-        ["cc", "-O2", "-fPIC", "-w", f"-DENTRY={entry}", f"-I{INCLUDE}", "-c", str(source), "-o", str(target)], check=True
+        ["cc", "-O2", "-fPIC", "-w", f"-DENTRY={entry}", f"-I{INCLUDE}", "-c", str(source), "-o", str(target)],
+        check=True,
     )
     return target.read_bytes()
 
@@ -121,6 +122,8 @@ class Evaluator:
             error = _Error(ctypes.sizeof(_Error), 0, ctypes.cast(text, ctypes.c_char_p), len(text))
             value = ctypes.c_int64()
             program = first + i * ctypes.sizeof(_Program)
-            status = self.evaluate(self.op, program, ctypes.addressof(call), ctypes.addressof(value), ctypes.addressof(error))
+            status = self.evaluate(
+                self.op, program, ctypes.addressof(call), ctypes.addressof(value), ctypes.addressof(error)
+            )
             results.append((status, value.value, text.value.decode()))
         return results

@@ -16,7 +16,11 @@ ort = pytest.importorskip("onnxruntime")
 from onnx import TensorProto, helper  # noqa: E402
 from package_kit import kernel_object, package  # noqa: E402
 
-TYPES = {"f32": (TensorProto.FLOAT, np.float32), "f64": (TensorProto.DOUBLE, np.float64), "i64": (TensorProto.INT64, np.int64)}
+TYPES = {
+    "f32": (TensorProto.FLOAT, np.float32),
+    "f64": (TensorProto.DOUBLE, np.float64),
+    "i64": (TensorProto.INT64, np.int64),
+}
 
 ADD = """{
   const %(c)s *x = (const %(c)s *)args->slots[0], *y = (const %(c)s *)args->slots[1];
@@ -87,12 +91,21 @@ EXPAND_OP = {
         {"name": "names", "kind": "strings", "default": []},
         {"name": "flag", "kind": "bool", "default": False},
     ],
-    "vars": [["total", "select(len(pads) > 0, pads[0] + pads[-1], 0) + floor(weights[0] * 10) + mode * 100 + flag * 1000 + len(names)"]],
+    "vars": [
+        [
+            "total",
+            "select(len(pads) > 0, pads[0] + pads[-1], 0) + floor(weights[0] * 10) + mode * 100 + flag * 1000 + len(names)",
+        ]
+    ],
     "plans": [
         {
             "launches": [
                 {"fill": "wide", "fill_byte": 0},
-                {"grid": ["x.0"], "args": ["ptr x", "ptr out", "var total", "repeat + len(pads)"], "variants": [{"kernel": "expand"}]},
+                {
+                    "grid": ["x.0"],
+                    "args": ["ptr x", "ptr out", "var total", "repeat + len(pads)"],
+                    "variants": [{"kernel": "expand"}],
+                },
             ]
         }
     ],
@@ -109,12 +122,16 @@ FAIL_OP = {
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ort")
     objects = add_objects(folder)
-    objects.append(kernel_object("expand", EXPAND, [(True, "f32"), (True, "f32"), (False, "i64"), (False, "i64")], folder))
+    objects.append(
+        kernel_object("expand", EXPAND, [(True, "f32"), (True, "f32"), (False, "i64"), (False, "i64")], folder)
+    )
     objects.append(kernel_object("fails", FAIL, [(True, "f32"), (True, "f32")], folder))
     return package(folder, [add_op(), EXPAND_OP, FAIL_OP], objects)
 
 
-def model(nodes: list, inputs: dict[str, tuple[str, list | None]], outputs: list[str], domains: tuple[str, ...] = ("sample",)) -> bytes:
+def model(
+    nodes: list, inputs: dict[str, tuple[str, list | None]], outputs: list[str], domains: tuple[str, ...] = ("sample",)
+) -> bytes:
     graph = helper.make_graph(
         nodes, "g",
         [helper.make_tensor_value_info(n, TYPES[t][0], shape) for n, (t, shape) in inputs.items()],
@@ -242,7 +259,9 @@ def test_one_op_in_two_libraries_is_refused(library: Path, tmp_path: Path) -> No
     other = package(tmp_path / "o", [add_op()], add_objects(tmp_path / "o", bias=5), library="libother.so")
     options = ort.SessionOptions()
     options.register_custom_ops_library(str(library))
-    with pytest.raises(Exception, match="sample::add is in two libraries of this session: .*libtest.so and .*libother.so"):
+    with pytest.raises(
+        Exception, match="sample::add is in two libraries of this session: .*libtest.so and .*libother.so"
+    ):
         options.register_custom_ops_library(str(other))
 
 
@@ -274,4 +293,6 @@ def test_plugin_needs_nothing_of_python(library: Path) -> None:
         "s = ort.InferenceSession(sys.argv[2], o); x = np.ones(4, np.float32)\n"
         "assert (s.run(None, {'x': x, 'y': x})[0] == 2).all() and 'opwright' not in sys.modules\n"
     )
-    subprocess.run([sys.executable, "-I", "-c", code, str(library), str(library.parent / "m.onnx")], check=True, timeout=60)
+    subprocess.run(
+        [sys.executable, "-I", "-c", code, str(library), str(library.parent / "m.onnx")], check=True, timeout=60
+    )

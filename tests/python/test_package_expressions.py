@@ -76,7 +76,12 @@ def tree(rng: random.Random, depth: int) -> tuple:
         leaf = rng.random()
         if leaf < 0.4:
             return ("name", rng.choice(["x.0", "x.1", "x.-1", "a", "b"]))
-        return ("int", rng.choice([0, 1, 2, 3, 7, 16, 127, 4096, (1 << 31) - 1, 1 << 31, 1 << 40, (1 << 63) - 1, rng.randrange(1 << 20)]))
+        return (
+            "int",
+            rng.choice(
+                [0, 1, 2, 3, 7, 16, 127, 4096, (1 << 31) - 1, 1 << 31, 1 << 40, (1 << 63) - 1, rng.randrange(1 << 20)]
+            ),
+        )
     if kind < 0.6:
         return ("binary", rng.choice(list(BINARY)), tree(rng, depth - 1), tree(rng, depth - 1))
     if kind < 0.7:
@@ -142,7 +147,9 @@ def fill_op(variables: list[tuple[str, str]]) -> dict:
 def test_programs_have_the_values_of_python(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
     trees = [tree(rng, rng.randrange(1, 6)) for _ in range(VARS)]
-    library = package(tmp_path, [fill_op([(f"v{i}", show(t)) for i, t in enumerate(trees)])], [], library=f"libvars{seed}.so")
+    library = package(
+        tmp_path, [fill_op([(f"v{i}", show(t)) for i, t in enumerate(trees)])], [], library=f"libvars{seed}.so"
+    )
     evaluator = Evaluator(library, "sample", "vars")
     poisoned = 0
     for shape, a, b in [

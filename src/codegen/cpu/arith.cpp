@@ -3,6 +3,9 @@
 #include "support/check.h"
 
 #include "llvm/IR/Intrinsics.h"
+#include "llvm/IR/IntrinsicsX86.h"
+
+#include <algorithm>
 
 namespace opw::cpu {
 
@@ -207,6 +210,29 @@ llvm::Value *Emitter::compareInt(const Op &op, llvm::Value *x, llvm::Value *y) {
 // ---- floats
 // ----------------------------------------------------------------------------------------------------------
 
+/// The smaller or larger one; of a number and a NaN the number. LLVM's own operation becomes a call to the C library
+/// where it is narrowed to f16.
+llvm::Value *Emitter::extremeNumber(llvm::Value *x, llvm::Value *y, bool largest) {
+  llvm::Type *type = x->getType();
+  bool wide = type->getScalarType()->isDoubleTy();
+  unsigned bits = type->isVectorTy() ? unsigned(type->getPrimitiveSizeInBits()) : 0;
+  if (level.maskRegisters && (bits == 128 || bits == 256 || bits == 512)) {
+    using namespace llvm::Intrinsic;
+    ID id = bits == 512   ? wide ? x86_avx512_mask_range_pd_512 : x86_avx512_mask_range_ps_512
+            : bits == 256 ? wide ? x86_avx512_mask_range_pd_256 : x86_avx512_mask_range_ps_256
+            : wide        ? x86_avx512_mask_range_pd_128
+                          : x86_avx512_mask_range_ps_128;
+    unsigned lanes = llvm::cast<llvm::FixedVectorType>(type)->getNumElements();
+    llvm::SmallVector<llvm::Value *, 6> in{x, y, b.getInt32(largest ? 5 : 4), llvm::Constant::getNullValue(type),
+                                           llvm::Constant::getAllOnesValue(b.getIntNTy(std::max(lanes, 8u)))};
+    if (bits == 512)
+      in.push_back(b.getInt32(4)); // rounding as it is set
+    return b.CreateIntrinsic(id, {}, in);
+  }
+  llvm::Value *takesY = largest ? b.CreateFCmpOGT(y, x) : b.CreateFCmpOLT(y, x);
+  return b.CreateSelect(b.CreateFCmpUNO(x, x), y, b.CreateSelect(takesY, y, x));
+}
+
 /// On f32 or f64.
 llvm::Value *Emitter::binaryFloat(OpKind kind, llvm::Value *x, llvm::Value *y) {
   switch (kind) {
@@ -220,10 +246,12 @@ llvm::Value *Emitter::binaryFloat(OpKind kind, llvm::Value *x, llvm::Value *y) {
   case OpKind::PreciseDivF:
   case OpKind::ApproxDivF:
     return b.CreateFDiv(x, y);
+  case OpKind::RemF:
+    return remainder(x, y);
   case OpKind::MinNumF:
-    return b.CreateBinaryIntrinsic(llvm::Intrinsic::minnum, x, y);
+    return extremeNumber(x, y, false);
   case OpKind::MaxNumF:
-    return b.CreateBinaryIntrinsic(llvm::Intrinsic::maxnum, x, y);
+    return extremeNumber(x, y, true);
   case OpKind::MinimumF:
     return b.CreateBinaryIntrinsic(llvm::Intrinsic::minimum, x, y);
   case OpKind::MaximumF:

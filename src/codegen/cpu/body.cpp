@@ -397,6 +397,8 @@ void Emitter::emitPure(const Op &op) {
   }
   if (op.kind == OpKind::CmpI && emitCheapCompare(op))
     return;
+  if (dividesByOne(op))
+    return emitDivision(op);
   Parts parts;
   for (unsigned u = 0; u < lane.parts; u++) {
     for (size_t i = 0; i < in.size(); i++)

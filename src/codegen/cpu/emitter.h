@@ -72,7 +72,7 @@ private:
   std::map<ir::OpId, llvm::MDNode *> bufferScopes; ///< alias.scope list of a buffer
   std::map<ir::OpId, llvm::MDNode *> bufferOthers; ///< noalias list of a buffer
   llvm::MDNode *argumentScope = nullptr, *argumentOthers = nullptr;
-  std::map<std::string, llvm::Function *> kernels; ///< micro-kernels by shape
+  std::map<std::string, llvm::Function *> kernels; ///< internal functions: micro-kernels by shape, the remainder
 
   [[noreturn]] void refuse(const std::string &message, const std::string &hint = {}) const;
 
@@ -148,6 +148,20 @@ private:
   llvm::Value *compareFloat(const ir::Op &op, llvm::Value *x, llvm::Value *y);
   llvm::Value *bitcast(const ir::Op &op, llvm::Value *x);
   llvm::Value *clamp(const ir::Op &op, llvm::ArrayRef<llvm::Value *> in);
+
+  llvm::Value *extremeNumber(llvm::Value *x, llvm::Value *y, bool largest);
+
+  // division.cpp
+  struct Reciprocal {
+    llvm::Value *divisor, *high, *low; ///< 1 / divisor is about high + low
+    llvm::Value *span;                 ///< 0: divide instead
+  };
+  Reciprocal reciprocalOf(llvm::Value *d);
+  llvm::Value *divideByReciprocal(llvm::Value *x, const Reciprocal &by);
+  bool dividesByOne(const ir::Op &op) const;
+  void emitDivision(const ir::Op &op);
+  llvm::Function *remainderFunction();
+  llvm::Value *remainder(llvm::Value *x, llvm::Value *y);
 
   // convert.cpp
   llvm::Value *toFloat(llvm::Value *x, ir::Elem from); ///< f32, or f64 of an f64

@@ -5,6 +5,8 @@
 
 #include "llvm/IR/IntrinsicsX86.h"
 
+#include <cmath>
+
 namespace opw::cpu {
 
 using namespace ir;
@@ -19,6 +21,9 @@ const std::vector<double> kExp64 = {0.500000000000000004,     0.1666666666666668
                                     0.00833333333331692003,   0.00138888888891172767, 0.00019841269896673631,
                                     0.0000248015869245605509, 2.75572345660130401e-6, 2.75575828470860945e-7,
                                     2.51121420278060623e-8,   2.082651699144883e-9};
+// (exp(r) - 1) / r on |r| <= ln(2)/32, (2^r - 1) / r on |r| <= 1/32
+const std::vector<double> kExpTable = {1, 0.5000163235858484, 0.16666846173335914};
+const std::vector<double> kExpTwoTable = {0.693147184149781, 0.24023434967524965, 0.05550030425786309};
 // (2^r - 1) / r on |r| <= 1/2
 const std::vector<double> kExpTwo32 = {0.69314720298498177,   0.240226478983982244,   0.0555033216392215886,
                                        0.0096184383929854195, 0.00133990031577807845, 0.000153533175187555062};
@@ -75,9 +80,40 @@ llvm::Value *MathBuilder::whole(llvm::Value *x, double factor, llvm::Value *&bit
   return sub(shifted, c(magic));
 }
 
+/// A register of sixteen f32.
+bool MathBuilder::hasTable() const {
+  auto *vector = llvm::dyn_cast<llvm::FixedVectorType>(type);
+  return level.vectorBits == 512 && !wide && vector && vector->getNumElements() == 16;
+}
+
+/// exp or exp2: x = k/16 + r in units of the logarithm, of which 2^(k mod 16 / 16) comes from a table in a register and
+/// floor(k / 16) is what the scaling instruction takes of k / 16. Where x is too low, everything before that
+/// instruction is garbage, and its mask makes the 0: what it does not compute cannot be slow or raise a flag.
+llvm::Value *MathBuilder::byTable(llvm::Value *x, llvm::Value *inside, bool base2) {
+  llvm::SmallVector<llvm::Constant *, 16> powers;
+  for (int k = 0; k < 16; k++)
+    powers.push_back(llvm::ConstantFP::get(type->getScalarType(), std::exp2(k / 16.0)));
+  llvm::Constant *magic = c(786432); // 1.5 * 2^19: rounds to sixteenths
+  llvm::Value *shifted = base2 ? add(inside, magic) : fma(inside, c(1.44269504088896340736), magic);
+  llvm::Value *n = sub(shifted, magic), *r;
+  if (base2)
+    r = sub(inside, n);
+  else
+    r = fma(n, c(-1.42860682030941723e-6), fma(n, c(-0x1.62e4p-1), inside));
+  llvm::Value *power = b.CreateIntrinsic(llvm::Intrinsic::x86_avx512_permvar_sf_512, {},
+                                         {llvm::ConstantVector::get(powers), b.CreateBitCast(shifted, integers)});
+  llvm::Value *p = fma(mul(power, r), poly(r, base2 ? kExpTwoTable : kExpTable), power);
+  llvm::Value *enough = b.CreateFCmpUGE(x, c(base2 ? -150.0 : -103.97207708399179));
+  return b.CreateIntrinsic(
+      llvm::Intrinsic::x86_avx512_mask_scalef_ps_512, {},
+      {p, n, llvm::Constant::getNullValue(type), b.CreateBitCast(enough, b.getInt16Ty()), b.getInt32(4)});
+}
+
 /// Lanes whose result is below half of the least denormal become 0 before the scaling instruction: it would take the
 /// processor's slow path for each of them, and attention masks make many.
 llvm::Value *MathBuilder::exp(llvm::Value *x) {
+  if (hasTable())
+    return byTable(x, atMost(x, 89), false);
   double least = wide ? -745.13321910194123 : -103.97207708399179;
   llvm::Value *inside = atMost(atLeast(x, wide ? -746.0 : -104.0), wide ? 710.0 : 89.0);
   llvm::Value *bits, *n = whole(inside, 1.44269504088896340736, bits);
@@ -89,6 +125,8 @@ llvm::Value *MathBuilder::exp(llvm::Value *x) {
 }
 
 llvm::Value *MathBuilder::expTwo(llvm::Value *x) {
+  if (hasTable())
+    return byTable(x, atMost(x, 129), true);
   llvm::Value *inside = atMost(atLeast(x, wide ? -1076.0 : -151.0), wide ? 1025.0 : 129.0);
   llvm::Value *bits, *n = whole(inside, 1, bits), *r = sub(inside, n);
   llvm::Value *p = fma(r, poly(r, wide ? kExpTwo64 : kExpTwo32), c(1));

@@ -57,6 +57,8 @@ private:
   bool wide;
 
   llvm::Value *scale(llvm::Value *p, llvm::Value *n, llvm::Value *bits);
+  bool hasTable() const;
+  llvm::Value *byTable(llvm::Value *x, llvm::Value *inside, bool base2);
   llvm::Value *whole(llvm::Value *x, double factor, llvm::Value *&bits);
 };
 
