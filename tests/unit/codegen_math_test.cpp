@@ -123,6 +123,80 @@ TEST_P(CodegenMath, MathOfF64) {
   }
 }
 
+/// out[i] = in[i] / d
+void quotientPlan(Plan &p) {
+  ValueId x = p.pointer(Elem::F32), y = p.pointer(Elem::F32), d = p.arg(f32()), n = p.arg(i64());
+  p.lanes(p.c(0), n, [&](ValueId i) { p.store(y, i, p.op(OpKind::DivF, {p.load(x, i), d})); });
+}
+
+float fromBits(uint32_t bits) {
+  float x;
+  std::memcpy(&x, &bits, 4);
+  return x;
+}
+
+TEST_P(CodegenMath, DivisionByOneDivisorIsIeees) { // OPW_LONG=1: 2 * 10^8 pairs for each level
+  Plan p;
+  quotientPlan(p);
+  Kernel kernel(p, GetParam());
+  const size_t count = 4096 + 7;
+  std::vector<float> in(count), out(count);
+  uint64_t state = 88172645463325252u;
+  auto random = [&] {
+    state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+    return uint32_t(state >> 16);
+  };
+  const uint32_t mantissas[] = {0,        1,        2,        0x7fffff, 0x7ffffe, 0x7ffffd,
+                                0x400000, 0x3504f3, 0x3504f4, 0x555555, 0x2aaaab};
+  const float special[] = {0.0f, -0.0f, INFINITY, -INFINITY, NAN, 1e-45f, 1.2e-38f, 3.4e38f};
+  size_t rounds = getenv("OPW_LONG") ? 50000 : 1000, wrong = 0;
+  for (size_t round = 0; round < rounds; round++) {
+    uint32_t mantissa = round % 4 == 0 ? mantissas[round / 4 % 11] : random() & 0x7fffff;
+    uint32_t exponent = round % 8 == 7 ? random() % 256 : 127 - 22 + random() % 44;
+    float d = fromBits(exponent << 23 | mantissa | (round % 16 == 5 ? 1u << 31 : 0));
+    for (size_t i = 0; i < count; i++) {
+      uint32_t r = random();
+      if (i % 64 < 32) // the nearest float to d times a value halfway between floats: the hardest quotients
+        in[i] = float(double(d) * std::ldexp(double((r & 0xffffff) | 0x1000000) * 2 + 1, -26 + int(r >> 24) % 8));
+      else
+        in[i] = fromBits((69 + r % 128) << 23 | (random() & 0x7fffff) | (r & 0x80000000));
+      if (round % 3 == 1 && (r >> 8) % 100 == 0)
+        in[i] = special[(r >> 16) % 8];
+      else if (round % 3 == 2 && (r >> 8) % 2 == 0)
+        in[i] = 0;
+    }
+    kernel.run(1, in.data(), out.data(), d, int64_t(count));
+    for (size_t i = 0; i < count; i++) {
+      volatile float x = in[i];
+      float expected = x / d;
+      if (std::memcmp(&out[i], &expected, 4) != 0 && !(std::isnan(out[i]) && std::isnan(expected)) && wrong++ < 5)
+        ADD_FAILURE() << in[i] << " / " << d << " is " << out[i] << ", expected " << expected;
+    }
+  }
+  EXPECT_EQ(wrong, 0u);
+}
+
+TEST_P(CodegenMath, ExpOfWhatMasksLeave) {
+  const float inf = std::numeric_limits<float>::infinity();
+  std::vector<float> in;
+  for (float x : {-inf,    -3.4e38f, -1e30f,   -1e9f,   -1e6f,  -10000.0f, -1000.0f, -262144.0f,    -150.5f,
+                  -104.5f, -103.98f, -103.96f, -100.0f, -88.0f, -87.4f,    0.0f,     -0.0f,         88.72f,
+                  88.73f,  127.99f,  128.0f,   1000.0f, 1e9f,   3.4e38f,   inf,      std::nanf(""), -std::nanf("")})
+    in.insert(in.end(), 33, x);
+  for (OpKind kind : {OpKind::Exp, OpKind::Exp2}) {
+    Plan p;
+    mapPlan(p, kind, Elem::F32);
+    Kernel kernel(p, GetParam());
+    std::vector<float> out(in.size());
+    kernel.run(1, in.data(), out.data(), int64_t(in.size()));
+    for (size_t i = 0; i < in.size(); i++) {
+      double expected = kind == OpKind::Exp ? std::exp(double(in[i])) : std::exp2(double(in[i]));
+      EXPECT_LE(ulpsApart(out[i], expected), 1) << name(kind) << " of " << in[i];
+      EXPECT_FALSE(std::signbit(out[i]) && !std::isnan(out[i]));
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Levels, CodegenMath, testing::ValuesIn(levels()), levelName);
 
 } // namespace

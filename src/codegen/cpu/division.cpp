@@ -34,6 +34,7 @@ llvm::Value *Emitter::divideByReciprocal(llvm::Value *x, const Reciprocal &by) {
   llvm::Value *above = b.CreateSub(twice, all(uint64_t(127 - 58) << 24));
   llvm::Value *outside = b.CreateICmpUGE(above, b.CreateVectorSplat(width, by.span));
   llvm::Value *bad = b.CreateAnd(outside, b.CreateICmpNE(bits, all(0)));
+  llvm::Value *d = b.CreateVectorSplat(width, by.divisor);
   BasicBlock *multiply = newBlock("multiply"), *divide = newBlock("divide"), *after = newBlock("after");
   b.CreateCondBr(
       b.CreateICmpEQ(b.CreateBitCast(bad, b.getIntNTy(width)), llvm::ConstantInt::get(b.getIntNTy(width), 0)), multiply,
@@ -43,7 +44,7 @@ llvm::Value *Emitter::divideByReciprocal(llvm::Value *x, const Reciprocal &by) {
   auto fma = [&](llvm::Value *p, llvm::Value *q, llvm::Value *r) {
     return b.CreateIntrinsic(llvm::Intrinsic::fma, {type}, {p, q, r});
   };
-  llvm::Value *r = b.CreateVectorSplat(width, by.high), *d = b.CreateVectorSplat(width, by.divisor);
+  llvm::Value *r = b.CreateVectorSplat(width, by.high);
   llvm::Value *q = fma(x, r, b.CreateFMul(x, b.CreateVectorSplat(width, by.low)));
   llvm::Value *error = fma(q, d, b.CreateFNeg(x));
   llvm::Value *product = fma(b.CreateFNeg(error), r, q);
@@ -91,13 +92,14 @@ void Emitter::emitDivision(const ir::Op &op) {
   slots[op.results[0]].parts = std::move(parts);
 }
 
-/// In lane loops of f32 by a uniform divisor; the tail has no need of it.
+/// In lane loops of f32 by a uniform divisor; the tail has no need of it, and the test of the lanes costs as much as it
+/// saves without mask registers.
 bool Emitter::dividesByOne(const ir::Op &op) const {
   bool division =
       op.kind == ir::OpKind::DivF || op.kind == ir::OpKind::PreciseDivF || op.kind == ir::OpKind::ApproxDivF;
-  return division && fn.type(op.results[0]).elem == ir::Elem::F32 && lane.parts >= 2 && lane.active.empty() &&
-         lane.width >= 2 && lane.width * 32 == level.vectorBits && shape(op.operands[1]) == Shape::Uniform &&
-         shape(op.operands[0]) == Shape::Lanes;
+  return division && level.maskRegisters && fn.type(op.results[0]).elem == ir::Elem::F32 && lane.parts >= 2 &&
+         lane.active.empty() && lane.width >= 2 && lane.width * 32 == level.vectorBits &&
+         shape(op.operands[1]) == Shape::Uniform && shape(op.operands[0]) == Shape::Lanes;
 }
 
 /// C's fmod in f64, which serves f32 too: the remainder of two f32 values is one. Long division of the mantissas, 11
