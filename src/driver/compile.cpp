@@ -73,8 +73,8 @@ Result<CompiledKernel> compileStages(std::string_view ttir, const CompileOptions
 #endif
 
   // Plan IR -> object: loops are strip-mined, elements become vectors of the level.
-  cpu::EmitOptions emission{.level = options.level, .entry = options.entry, .fpFusion = options.fpFusion,
-                            .dump = !options.dumpDir.empty()};
+  cpu::EmitOptions emission{
+      .level = options.level, .entry = options.entry, .fpFusion = options.fpFusion, .dump = !options.dumpDir.empty()};
   const ir::Function &function = plan->functions.front();
   auto emitted = stages.run("emit", [&] { return cpu::emit(*plan, function, emission); });
   if (!emitted)
@@ -96,7 +96,8 @@ Result<CompiledKernel> compileStages(std::string_view ttir, const CompileOptions
 Result<CompiledKernel> compileKernel(std::string_view ttir, const CompileOptions &options) {
   auto broken = [](const char *what) {
     return Diagnostic{.message = std::string("the compiler failed: ") + what,
-                      .hint = "this is a bug in Opwright; please report it with the kernel (OPW_DUMP_DIR keeps its IR)"};
+                      .hint =
+                          "this is a bug in Opwright; please report it with the kernel (OPW_DUMP_DIR keeps its IR)"};
   };
   try {
     return compileStages(ttir, options);

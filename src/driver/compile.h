@@ -21,7 +21,7 @@ struct CompileOptions {
   bool fpFusion = true;             ///< a*b + c may round once
   /// Memory behind different pointer arguments does not overlap: true for plugins, whose runtime refuses overlap.
   bool argsDisjoint = false;
-  std::string dumpDir{};            ///< if set: the IR after each stage goes there as NN_<stage>.ir
+  std::string dumpDir{}; ///< if set: the IR after each stage goes there as NN_<stage>.ir
 };
 
 /// One kernel argument, in the order of TTIR. Of a pointer, `elem` is the pointee.
@@ -33,7 +33,7 @@ struct Param {
 struct CompiledKernel {
   std::string object; ///< ELF relocatable; its one global symbol is `entry`, an opw_cpu_entry_t of plugin.h
   std::string entry;
-  std::string name;   ///< the kernel's name in TTIR
+  std::string name;          ///< the kernel's name in TTIR
   uint64_t scratchBytes = 0; ///< per worker, 64-byte aligned
   std::vector<Param> params;
   bool ordered = false; ///< programs must be taken in ascending order, by ticket

@@ -118,8 +118,7 @@ void Planner::lowerOp(OpId id) {
     return;
   case OpKind::Unsplat: {
     Nest nest(*this);
-    scalars[op.results[0]] =
-        nest.eval(op.operands[0], Indices(tile.type(op.operands[0]).rank, constant(0)));
+    scalars[op.results[0]] = nest.eval(op.operands[0], Indices(tile.type(op.operands[0]).rank, constant(0)));
     return;
   }
   default:

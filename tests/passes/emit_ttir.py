@@ -1,6 +1,6 @@
 """Writes the TTIR texts of this folder from the kernels of benchmarks/ with the installed Triton.
 
-    python tests/passes/emit_ttir.py
+python tests/passes/emit_ttir.py
 """
 
 import sys

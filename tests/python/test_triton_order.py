@@ -204,7 +204,9 @@ def test_first_of_equal_extremes_wins(axis):
 
 
 @pytest.mark.parametrize("name", ["float16", "float32"])
-@pytest.mark.parametrize(("m", "n", "k"), [(64, 64, 32), (16, 32, 16), (32, 16, 64), (2, 64, 16), (64, 4, 8), (1, 1, 2), (128, 32, 16)])
+@pytest.mark.parametrize(
+    ("m", "n", "k"), [(64, 64, 32), (16, 32, 16), (32, 16, 64), (2, 64, 16), (64, 4, 8), (1, 1, 2), (128, 32, 16)]
+)
 def test_products_with_other_users(m, n, k, name):
     steps = 3
     a = RANDOM.standard_normal((steps, m, k)).astype(name)

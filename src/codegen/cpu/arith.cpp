@@ -229,8 +229,9 @@ llvm::Value *Emitter::extremeNumber(llvm::Value *x, llvm::Value *y, bool largest
       in.push_back(b.getInt32(4)); // rounding as it is set
     return b.CreateIntrinsic(id, {}, in);
   }
-  llvm::Value *takesY = largest ? b.CreateFCmpOGT(y, x) : b.CreateFCmpOLT(y, x);
-  return b.CreateSelect(b.CreateFCmpUNO(x, x), y, b.CreateSelect(takesY, y, x));
+  // y is the new element where x is an accumulator: its test is off the chain
+  llvm::Value *takesX = largest ? b.CreateFCmpOGT(x, y) : b.CreateFCmpOLT(x, y);
+  return b.CreateSelect(b.CreateFCmpUNO(y, y), x, b.CreateSelect(takesX, x, y));
 }
 
 /// On f32 or f64.

@@ -33,7 +33,7 @@ llvm::Value *Emitter::divideByReciprocal(llvm::Value *x, const Reciprocal &by) {
   auto all = [&](uint64_t value) { return llvm::ConstantInt::get(i32, value); };
   llvm::Value *above = b.CreateSub(twice, all(uint64_t(127 - 58) << 24));
   llvm::Value *outside = b.CreateICmpUGE(above, b.CreateVectorSplat(width, by.span));
-  llvm::Value *bad = b.CreateAnd(outside, b.CreateICmpNE(bits, all(0)));
+  llvm::Value *bad = b.CreateAnd(outside, b.CreateICmpUGE(bits, b.CreateVectorSplat(width, by.least)));
   llvm::Value *d = b.CreateVectorSplat(width, by.divisor);
   BasicBlock *multiply = newBlock("multiply"), *divide = newBlock("divide"), *after = newBlock("after");
   b.CreateCondBr(
@@ -61,7 +61,7 @@ llvm::Value *Emitter::divideByReciprocal(llvm::Value *x, const Reciprocal &by) {
   return result;
 }
 
-/// Usable for 2^-20 <= d < 2^20 but for the mantissa of ones; for another divisor the span is 0, which no x meets.
+/// Usable for 2^-20 <= d < 2^20 but for the mantissa of ones; with another divisor no x is in range.
 Emitter::Reciprocal Emitter::reciprocalOf(llvm::Value *d) {
   Reciprocal by;
   llvm::Constant *one = llvm::ConstantFP::get(d->getType(), 1);
@@ -73,7 +73,9 @@ Emitter::Reciprocal Emitter::reciprocalOf(llvm::Value *d) {
   llvm::Value *above = b.CreateSub(bits, b.getInt32((127 - 20) << 23));
   llvm::Value *inside = b.CreateICmpULT(above, b.getInt32(40 << 23));
   llvm::Value *ones = b.CreateICmpEQ(b.CreateAnd(bits, 0x7fffff), b.getInt32(0x7fffff));
-  by.span = b.CreateSelect(b.CreateAnd(inside, b.CreateNot(ones)), b.getInt32(128u << 24), b.getInt32(0));
+  llvm::Value *usable = b.CreateAnd(inside, b.CreateNot(ones));
+  by.span = b.CreateSelect(usable, b.getInt32(128u << 24), b.getInt32(0));
+  by.least = b.CreateZExt(usable, b.getInt32Ty());
   return by;
 }
 

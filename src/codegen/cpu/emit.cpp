@@ -62,7 +62,7 @@ llvm::TargetMachine &machineOf(const Level &level) {
     llvm::TargetOptions targetOptions;
     targetOptions.FunctionSections = false;
     machine.reset(target->createTargetMachine(triple, level.cpu, level.features, targetOptions, llvm::Reloc::PIC_,
-                                              llvm::CodeModel::Small, getenv("LESS") ? llvm::CodeGenOptLevel::Less : llvm::CodeGenOptLevel::Default));
+                                              llvm::CodeModel::Small, llvm::CodeGenOptLevel::Less));
     OPW_CHECK(machine, "no target machine for " + level.cpu);
   }
   return *machine;

@@ -154,7 +154,8 @@ private:
   // division.cpp
   struct Reciprocal {
     llvm::Value *divisor, *high, *low; ///< 1 / divisor is about high + low
-    llvm::Value *span;                 ///< 0: divide instead
+    llvm::Value *span;                 ///< of twice the bits of an x in range
+    llvm::Value *least;                ///< bits from which on the span counts: those of +0 are below
   };
   Reciprocal reciprocalOf(llvm::Value *d);
   llvm::Value *divideByReciprocal(llvm::Value *x, const Reciprocal &by);

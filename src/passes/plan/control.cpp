@@ -20,7 +20,7 @@ bool movesUniformly(const Function &fn, ValueId next, ValueId carried) {
     const Op &op = fn.op(def);
     auto uniform = [&](ValueId value) {
       OpId by = fn.values[value].op;
-      while (by != kNone && (fn.op(by).kind == OpKind::Broadcast || fn.op(by).kind == OpKind::ExpandDims) )
+      while (by != kNone && (fn.op(by).kind == OpKind::Broadcast || fn.op(by).kind == OpKind::ExpandDims))
         by = fn.values[fn.op(by).operands[0]].op;
       return by != kNone && (fn.op(by).kind == OpKind::Splat || fn.op(by).kind == OpKind::Constant);
     };
@@ -70,7 +70,8 @@ bool readsInPlace(const Planner &p, ValueId value, ValueId old) {
 
 void Planner::assignCarried(const std::vector<std::pair<ValueId, Buffer>> &assignments,
                             const std::vector<ValueId> &olds) {
-  // A parallel assignment: whoever reads an old value goes before its buffer is rewritten; a circle goes through copies.
+  // A parallel assignment: whoever reads an old value goes before its buffer is rewritten; a circle goes through
+  // copies.
   std::set<ValueId> oldSet(olds.begin(), olds.end());
   std::vector<size_t> pending;
   std::vector<std::set<ValueId>> reads(assignments.size());

@@ -1,7 +1,8 @@
-// Dots. C[m][n] is computed by a micro-kernel over f32: one operand is broadcast (the *rows* side), the other gives vectors
-// (the *lanes* side, packed in panels). Which is which is a choice: with the lanes along M, C is kept as its transpose, and a
-// reduction over N, as in attention's softmax, runs over whole vectors of rows, without a shuffle; and K^T needs no transposing.
-// Element types are converted while packing. Types that the micro-kernel does not take are a plain nest.
+// Dots. C[m][n] is computed by a micro-kernel over f32: one operand is broadcast (the *rows* side), the other gives
+// vectors (the *lanes* side, packed in panels). Which is which is a choice: with the lanes along M, C is kept as its
+// transpose, and a reduction over N, as in attention's softmax, runs over whole vectors of rows, without a shuffle; and
+// K^T needs no transposing. Element types are converted while packing. Types that the micro-kernel does not take are a
+// plain nest.
 #include "passes/plan/nest.h"
 
 #include <algorithm>
@@ -35,7 +36,8 @@ bool isZero(const Function &fn, ValueId value) {
   if (def == kNone || fn.op(def).kind != OpKind::Constant)
     return false;
   const Attribute *constant = fn.op(def).attributes.find("value");
-  return constant && constant->kind == Attribute::Kind::Float ? constant->bits == 0 : constant && constant->integer == 0;
+  return constant && constant->kind == Attribute::Kind::Float ? constant->bits == 0
+                                                              : constant && constant->integer == 0;
 }
 
 } // namespace
@@ -56,7 +58,8 @@ void Planner::planDots() {
     int64_t lanes = dot.transposed ? c.dim(0) : c.dim(1);
     dot.panel = std::min<int64_t>(lanes, options.vectorLanes * 2);
 
-    // acc = dot(a, b, acc) or dot(a, b, acc * factor) on a carried tile that nobody else reads: C is the carried buffer.
+    // acc = dot(a, b, acc) or dot(a, b, acc * factor) on a carried tile that nobody else reads: C is the carried
+    // buffer.
     ValueId accumulator = op.operands[2], factor = kNone;
     if (OpId def = tile.values[accumulator].op; def != kNone && tile.op(def).kind == OpKind::MulF) {
       for (int side : {0, 1}) {
@@ -156,8 +159,9 @@ bool derivesFrom(const Function &fn, ValueId value, ValueId source, int depth = 
     return true;
   OpId def = fn.values[value].op;
   return def != kNone && depth < 32 && has(fn.op(def).kind, kElementwise) &&
-         std::any_of(fn.op(def).operands.begin(), fn.op(def).operands.end(),
-                     [&](ValueId operand) { return derivesFrom(fn, operand, source, depth + 1); });
+         std::any_of(
+             fn.op(def).operands.begin(), fn.op(def).operands.end(),
+             [&](ValueId operand) { return derivesFrom(fn, operand, source, depth + 1); });
 }
 
 } // namespace
@@ -231,7 +235,7 @@ void lowerPlainDot(Planner &p, const Op &op, Buffer &c) {
     Elem from = p.plan.type(element).elem;
     if (from == to)
       return element;
-    OpKind kind = !floats ? OpKind::ExtSI
+    OpKind kind = !floats                         ? OpKind::ExtSI
                   : bitWidth(from) > bitWidth(to) ? OpKind::TruncF
                   : bitWidth(from) < 16           ? OpKind::FpToFp
                                                   : OpKind::ExtF;

@@ -7,26 +7,14 @@ namespace opw::passes {
 
 using namespace ir;
 
-bool Form::isUniform() const {
-  for (ValueId stride : strides)
-    if (stride != kNone)
-      return false;
-  return terms.empty();
-}
-
-namespace {
-
-DimMap identity(unsigned rank) {
-  DimMap map(rank);
-  for (unsigned d = 0; d < rank; ++d)
-    map[d] = static_cast<int>(d);
-  return map;
-}
-
-/// Where each dimension of the operand of a shape op goes; -1: it has extent 1. Empty when that is not how the op works.
-bool shapeMap(const Op &op, const Type &from, const Type &to, DimMap &map) {
+bool shapeMap(const Function &fn, const Op &op, DimMap &map) {
+  if (op.operands.size() != 1 || op.results.size() != 1)
+    return false;
+  const Type &from = fn.type(op.operands[0]), &to = fn.type(op.results[0]);
   map.assign(from.rank, -1);
   switch (op.kind) {
+  case OpKind::Splat:
+    return true;
   case OpKind::ExpandDims: {
     unsigned axis = static_cast<unsigned>(op.attributes.intOr("axis", 0));
     for (unsigned d = 0; d < from.rank; ++d)
@@ -35,7 +23,7 @@ bool shapeMap(const Op &op, const Type &from, const Type &to, DimMap &map) {
   }
   case OpKind::Broadcast:
     for (unsigned d = 0; d < from.rank; ++d)
-      map[d] = from.log2dim[d] == 0 && to.log2dim[d] != 0 ? -1 : static_cast<int>(d);
+      map[d] = from.log2dim[d] == 0 ? -1 : static_cast<int>(d);
     return true;
   case OpKind::Trans: {
     const Attribute *order = op.attributes.find("order");
@@ -69,11 +57,31 @@ DimMap compose(const DimMap &inner, const DimMap &outer) {
   return result;
 }
 
+bool Form::isUniform() const {
+  for (ValueId stride : strides)
+    if (stride != kNone)
+      return false;
+  return terms.empty();
+}
+
+namespace {
+
+DimMap identity(unsigned rank) {
+  DimMap map(rank);
+  for (unsigned d = 0; d < rank; ++d)
+    map[d] = static_cast<int>(d);
+  return map;
+}
+
 const char *swapped(std::string_view predicate) {
-  if (predicate == "slt") return "sgt";
-  if (predicate == "sle") return "sge";
-  if (predicate == "sgt") return "slt";
-  if (predicate == "sge") return "sle";
+  if (predicate == "slt")
+    return "sgt";
+  if (predicate == "sle")
+    return "sge";
+  if (predicate == "sgt")
+    return "slt";
+  if (predicate == "sge")
+    return "sle";
   return predicate == "eq" ? "eq" : "";
 }
 
@@ -123,7 +131,7 @@ void Planner::defineForm(const Op &op) {
       masks[result] = std::move(a);
     } else if (has(op.kind, kShape) && op.operands.size() == 1 && tile.type(op.operands[0]).isTile()) {
       DimMap map;
-      if (!shapeMap(op, tile.type(op.operands[0]), type, map))
+      if (!shapeMap(tile, op, map))
         return;
       Mask mask = maskOf(op.operands[0]);
       for (Bound &bound : mask.box) {
@@ -200,9 +208,12 @@ void Planner::defineForm(const Op &op) {
   case OpKind::Splat:
     form.base = type.isPointer() ? scalar(op.operands[0]) : extend(scalar(op.operands[0]));
     break;
-  case OpKind::ExpandDims: case OpKind::Broadcast: case OpKind::Trans: case OpKind::Reshape: {
+  case OpKind::ExpandDims:
+  case OpKind::Broadcast:
+  case OpKind::Trans:
+  case OpKind::Reshape: {
     DimMap map;
-    if (!shapeMap(op, tile.type(op.operands[0]), type, map))
+    if (!shapeMap(tile, op, map))
       return;
     Form from = formOf(op.operands[0]);
     form.base = from.base;
@@ -215,14 +226,15 @@ void Planner::defineForm(const Op &op) {
     }
     break;
   }
-  case OpKind::AddPtr: case OpKind::AddI: case OpKind::SubI: {
+  case OpKind::AddPtr:
+  case OpKind::AddI:
+  case OpKind::SubI: {
     bool negative = op.kind == OpKind::SubI;
     Form a = formOf(op.operands[0]), b = formOf(op.operands[1]);
     ValueId zero = constant(0);
     if (op.kind == OpKind::AddPtr)
-      form.base = isConstantEqual(b.base, 0)
-                      ? a.base
-                      : builder.value(OpKind::AddPtr, {a.base, b.base}, plan.type(a.base));
+      form.base =
+          isConstantEqual(b.base, 0) ? a.base : builder.value(OpKind::AddPtr, {a.base, b.base}, plan.type(a.base));
     else
       form.base = negative ? sub(a.base, b.base) : add(a.base, b.base);
     form.strides = a.strides;
@@ -241,7 +253,8 @@ void Planner::defineForm(const Op &op) {
     }
     break;
   }
-  case OpKind::MulI: case OpKind::ShlI: {
+  case OpKind::MulI:
+  case OpKind::ShlI: {
     Form a = formOf(op.operands[0]), b = formOf(op.operands[1]);
     if (op.kind == OpKind::MulI && a.isUniform())
       std::swap(a, b);
@@ -266,10 +279,11 @@ void Planner::defineForm(const Op &op) {
     }
     break;
   }
-  case OpKind::ExtSI: case OpKind::Bitcast:
+  case OpKind::ExtSI:
+  case OpKind::Bitcast:
     if (tile.type(op.operands[0]).elem == Elem::I1 ||
-        (op.kind == OpKind::Bitcast && (!type.isPointer() || byteWidth(type.elem) !=
-                                        byteWidth(tile.type(op.operands[0]).elem))))
+        (op.kind == OpKind::Bitcast &&
+         (!type.isPointer() || byteWidth(type.elem) != byteWidth(tile.type(op.operands[0]).elem))))
       return;
     form = formOf(op.operands[0]);
     if (op.kind == OpKind::Bitcast)

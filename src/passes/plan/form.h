@@ -3,8 +3,8 @@
 //   element(i) = base + sum over d of stride[d] * i[d] + sum over terms of scale * term(i)
 //
 // base and strides are plan scalars (i64, or a pointer), uniform in the program. A term is an integer tile without such
-// structure, evaluated element by element in its own width, where it wraps. i32 chains that are affine are evaluated in i64:
-// one that wraps inside a tile leaves every tensor on a GPU too.
+// structure, evaluated element by element in its own width, where it wraps. i32 chains that are affine are evaluated in
+// i64: one that wraps inside a tile leaves every tensor on a GPU too.
 #pragma once
 
 #include "ir/module.h"
@@ -15,6 +15,12 @@ namespace opw::passes {
 
 /// Maps the dimensions of a smaller tile to those of the tile it was expanded to; -1: index 0.
 using DimMap = std::vector<int>;
+
+/// How a shape op (splat, expand_dims, broadcast, trans, simple reshape) indexes its operand: for each dimension of the
+/// operand the dimension of the result, or -1. False for any other op, and for a reshape that regroups elements.
+bool shapeMap(const ir::Function &fn, const ir::Op &op, DimMap &map);
+/// The map of `inner` followed by that of `outer`.
+DimMap compose(const DimMap &inner, const DimMap &outer);
 
 struct Term {
   ir::ValueId tile;

@@ -22,7 +22,8 @@ ValueId Nest::open(ValueId lo, ValueId hi, bool lane, std::vector<ValueId> carri
     operands.push_back(value);
     types.push_back(p.plan.type(value));
   }
-  OpId loop = p.plan.addOp(OpKind::PlanLoop, operands, types, p.current == kNone ? kNone : p.tile.op(p.current).location);
+  OpId loop =
+      p.plan.addOp(OpKind::PlanLoop, operands, types, p.current == kNone ? kNone : p.tile.op(p.current).location);
   if (lane && !p.inTwin)
     p.plan.op(loop).attributes.set("lane", Attribute::unit());
   if (!combine.empty()) {
@@ -217,6 +218,8 @@ ValueId Nest::eval(ValueId value, const Indices &at) {
 
 ValueId Nest::evalOp(ValueId value, const Op &op, const Indices &at) {
   const Type type = p.tile.type(value);
+  if (DimMap map; shapeMap(p.tile, op, map))
+    return eval(op.operands[0], through(map, at));
   switch (op.kind) {
   case OpKind::Constant:
     return p.constantLike(*op.attributes.find("value"), type);
@@ -224,30 +227,8 @@ ValueId Nest::evalOp(ValueId value, const Op &op, const Indices &at) {
     ValueId wide = add(at[0], p.constant(op.attributes.intOr("start", 0)));
     return emit(OpKind::TruncI, {wide}, type.element());
   }
-  case OpKind::Splat:
-    return p.scalar(op.operands[0]);
-  case OpKind::ExpandDims: {
-    Indices inner = at;
-    inner.erase(inner.begin() + op.attributes.intOr("axis", 0));
-    return eval(op.operands[0], inner);
-  }
-  case OpKind::Broadcast: {
-    Indices inner = at;
-    const Type &from = p.tile.type(op.operands[0]);
-    for (unsigned d = 0; d < from.rank; ++d)
-      if (from.log2dim[d] == 0)
-        inner[d] = p.constant(0);
-    return eval(op.operands[0], inner);
-  }
-  case OpKind::Trans: {
-    Indices inner(at.size());
-    const Attribute *order = op.attributes.find("order");
-    for (size_t d = 0; d < at.size(); ++d)
-      inner[static_cast<size_t>(order->integers[d])] = at[d];
-    return eval(op.operands[0], inner);
-  }
   case OpKind::Reshape: {
-    // Row-major position, cut again along the operand's extents. Dimensions of 1 drop out of both.
+    // Regroups: the row-major position, cut again along the operand's extents.
     const Type &from = p.tile.type(op.operands[0]);
     ValueId position = p.constant(0);
     for (unsigned d = 0; d < type.rank; ++d)
@@ -264,10 +245,10 @@ ValueId Nest::evalOp(ValueId value, const Op &op, const Indices &at) {
       else if (single)
         inner[d] = position;
       else
-        inner[d] = emit(OpKind::AndI,
-                        {emit(OpKind::ShrUI, {position, p.constant(above)}, Type::scalar(Elem::I64)),
-                         p.constant(from.dim(d) - 1)},
-                        Type::scalar(Elem::I64));
+        inner[d] = emit(
+            OpKind::AndI,
+            {emit(OpKind::ShrUI, {position, p.constant(above)}, Type::scalar(Elem::I64)), p.constant(from.dim(d) - 1)},
+            Type::scalar(Elem::I64));
     }
     return eval(op.operands[0], inner);
   }
@@ -286,7 +267,8 @@ ValueId Nest::evalOp(ValueId value, const Op &op, const Indices &at) {
   }
   case OpKind::Load:
     return evalLoad(value, op, at);
-  case OpKind::ExternElementwise: case OpKind::ElementwiseInlineAsm:
+  case OpKind::ExternElementwise:
+  case OpKind::ElementwiseInlineAsm:
     p.refuse(p.current, op.kind == OpKind::ExternElementwise ? "call of an external function" : "inline assembly",
              "use the functions of triton.language, which are compiled for the CPU");
   default:
@@ -377,134 +359,6 @@ Indices openLoops(Nest &nest, Planner &planner, const Type &shape, int lane, con
         nest.open(bounds[static_cast<size_t>(lane)].first, bounds[static_cast<size_t>(lane)].second, true);
   nest.assume(at, box);
   return at;
-}
-
-namespace {
-
-/// Adds up, per dimension of the nest, how many bytes are contiguous along it.
-struct LaneVotes {
-  Planner &p;
-  std::vector<int64_t> votes;
-  std::set<std::pair<ValueId, DimMap>> seen;
-
-  void count(const Form &form, const DimMap &dims, int64_t weight) {
-    for (const Term &term : form.terms) {
-      DimMap map(term.dims.size());
-      for (size_t d = 0; d < map.size(); ++d)
-        map[d] = term.dims[d] < 0 ? -1 : dims[static_cast<size_t>(term.dims[d])];
-      for (int d : map)
-        if (d >= 0)
-          votes[static_cast<size_t>(d)] -= weight; // per-lane addresses
-    }
-    for (size_t d = 0; d < form.strides.size(); ++d)
-      if (form.strides[d] != kNone && dims[d] >= 0)
-        votes[static_cast<size_t>(dims[d])] += p.isConstantEqual(form.strides[d], 1) ? weight : -weight;
-  }
-
-  void visit(ValueId value, const DimMap &dims) {
-    const Type &type = p.tile.type(value);
-    if (!type.isTile() || !seen.insert({value, dims}).second)
-      return;
-    if (p.buffers[value]) {
-      int lane = p.buffers[value]->laneDim();
-      if (lane >= 0 && dims[static_cast<size_t>(lane)] >= 0)
-        votes[static_cast<size_t>(dims[static_cast<size_t>(lane)])] += byteWidth(type.elem);
-      return;
-    }
-    OpId def = p.tile.values[value].op;
-    if (def == kNone)
-      return;
-    const Op &op = p.tile.op(def);
-    if (op.kind == OpKind::Load) {
-      if (p.forms[op.operands[0]])
-        count(*p.forms[op.operands[0]], dims, byteWidth(type.elem));
-      return;
-    }
-    switch (op.kind) {
-    case OpKind::ExpandDims: {
-      DimMap inner = dims;
-      inner.erase(inner.begin() + op.attributes.intOr("axis", 0));
-      return visit(op.operands[0], inner);
-    }
-    case OpKind::Broadcast: {
-      DimMap inner = dims;
-      const Type &from = p.tile.type(op.operands[0]);
-      for (unsigned d = 0; d < from.rank; ++d)
-        if (from.log2dim[d] == 0)
-          inner[d] = -1;
-      return visit(op.operands[0], inner);
-    }
-    case OpKind::Trans: {
-      DimMap inner(dims.size());
-      const Attribute *order = op.attributes.find("order");
-      for (size_t d = 0; d < dims.size(); ++d)
-        inner[static_cast<size_t>(order->integers[d])] = dims[d];
-      return visit(op.operands[0], inner);
-    }
-    default:
-      if (has(op.kind, kElementwise))
-        for (ValueId operand : op.operands)
-          visit(operand, dims);
-    }
-  }
-};
-
-} // namespace
-
-int chooseLane(Planner &planner, const std::vector<ValueId> &roots, const Type &shape, ValueId pointer) {
-  LaneVotes votes{planner, std::vector<int64_t>(shape.rank, 0), {}};
-  DimMap dims(shape.rank);
-  for (unsigned d = 0; d < shape.rank; ++d)
-    dims[d] = static_cast<int>(d);
-  for (ValueId root : roots)
-    votes.visit(root, dims);
-  if (pointer != kNone && planner.forms[pointer])
-    votes.count(*planner.forms[pointer], dims, 8);
-  int best = -1;
-  for (unsigned d = 0; d < shape.rank; ++d)
-    if (shape.log2dim[d] > 0 && (best < 0 || votes.votes[d] >= votes.votes[static_cast<size_t>(best)]))
-      best = static_cast<int>(d);
-  return best;
-}
-
-int Planner::naturalLane(ValueId value) { return chooseLane(*this, {value}, tile.type(value), kNone); }
-
-int Buffer::laneDim() const {
-  if (panelDim >= 0)
-    return panelDim;
-  for (size_t d = 0; d < strides.size(); ++d)
-    if (strides[d] == 1)
-      return static_cast<int>(d);
-  return -1;
-}
-
-ValueId Planner::allocate(Elem elem, int64_t elements) {
-  // Buffers are made at the top of the function: their place in scratch does not depend on where they are filled.
-  OpId op = plan.addOp(OpKind::PlanBuffer, {}, {Type::pointer(elem)});
-  plan.op(op).attributes.set("elements", Attribute::integerOf(elements));
-  constantOps.push_back(op);
-  return plan.op(op).results[0];
-}
-
-Buffer Planner::makeBuffer(ValueId value, int laneDim) { return makeBuffer(value, laneDim, tile.type(value).elem); }
-
-Buffer Planner::makeBuffer(ValueId value, int laneDim, Elem elem) {
-  const Type &type = tile.type(value);
-  Buffer buffer{.pointer = allocate(elem, type.size()), .elem = elem};
-  buffer.strides.assign(type.rank, 0);
-  int64_t stride = 1;
-  auto place = [&](unsigned d) {
-    if (type.log2dim[d] == 0)
-      return;
-    buffer.strides[d] = stride;
-    stride *= type.dim(d);
-  };
-  if (laneDim >= 0)
-    place(static_cast<unsigned>(laneDim));
-  for (unsigned d = type.rank; d-- > 0;)
-    if (static_cast<int>(d) != laneDim)
-      place(d);
-  return buffer;
 }
 
 } // namespace opw::passes

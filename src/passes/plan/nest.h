@@ -1,8 +1,8 @@
 // One loop nest under construction, and the evaluation of virtual tile values inside it.
 //
-// Level 0 is the block around the nest, level k the body of its k-th loop. An op goes to the deepest level that its operands
-// come from, so what does not vary in an inner loop is computed before it. The planner's own builder stays at level 0: a loop
-// is appended when it is closed, so scalars that are made meanwhile come before it.
+// Level 0 is the block around the nest, level k the body of its k-th loop. An op goes to the deepest level that its
+// operands come from, so what does not vary in an inner loop is computed before it. The planner's own builder stays at
+// level 0: a loop is appended when it is closed, so scalars that are made meanwhile come before it.
 #pragma once
 
 #include "passes/plan/planner.h"
@@ -19,8 +19,8 @@ class Nest {
 public:
   explicit Nest(Planner &planner);
 
-  /// Opens a loop inside the current one and returns its variable. `carried` are initial values, `combine` names one op per
-  /// carried value of a lane loop.
+  /// Opens a loop inside the current one and returns its variable. `carried` are initial values, `combine` names one op
+  /// per carried value of a lane loop.
   ir::ValueId open(ir::ValueId lo, ir::ValueId hi, bool lane, std::vector<ir::ValueId> carried = {},
                    const std::vector<std::string> &combine = {});
   /// The current loop's carried values inside its body.
@@ -52,6 +52,9 @@ public:
   /// Computes a combine region: its block arguments stand for `arguments`; returns what it returns.
   std::vector<ir::ValueId> evalRegion(ir::BlockId block, const std::vector<ir::ValueId> &arguments);
 
+  /// Indices of a tile that is indexed through a map.
+  Indices through(const DimMap &dims, const Indices &at);
+
   ir::ValueId add(ir::ValueId a, ir::ValueId b);
   ir::ValueId mul(ir::ValueId a, ir::ValueId b);
 
@@ -73,11 +76,10 @@ private:
   ir::ValueId evalOp(ir::ValueId value, const ir::Op &op, const Indices &at);
   ir::ValueId evalLoad(ir::ValueId value, const ir::Op &op, const Indices &at);
   ir::ValueId bufferOffset(const Buffer &buffer, const Indices &at);
-  Indices through(const DimMap &dims, const Indices &at);
 };
 
-/// Opens the loops over a shape: `lane` (or none, -1) innermost, or outermost but one of `innermost` where that dimension is
-/// to be reduced and is left to the caller. Loops run over the box. Extents of 1 have no loop.
+/// Opens the loops over a shape: `lane` (or none, -1) innermost, or outermost but one of `innermost` where that
+/// dimension is to be reduced and is left to the caller. Loops run over the box. Extents of 1 have no loop.
 Indices openLoops(Nest &nest, Planner &planner, const ir::Type &shape, int lane, const std::vector<Bound> &box = {},
                   int skip = -1);
 /// Bounds of a dimension: the box cut with the extent.

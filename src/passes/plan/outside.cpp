@@ -6,27 +6,12 @@ using namespace ir;
 
 namespace {
 
-/// The operand of a shape op and the dimension of it that `axis` comes from; -1 where it has extent 1 or does not exist.
-bool throughShape(const Planner &p, const Op &op, int axis, ValueId &operand, int &inner) {
-  operand = op.operands.empty() ? kNone : op.operands[0];
-  switch (op.kind) {
-  case OpKind::Splat:
-    inner = -1;
-    return true;
-  case OpKind::ExpandDims: {
-    int added = static_cast<int>(op.attributes.intOr("axis", 0));
-    inner = axis == added ? -1 : axis - (axis > added);
-    return true;
-  }
-  case OpKind::Broadcast:
-    inner = p.tile.type(operand).log2dim[static_cast<size_t>(axis)] == 0 ? -1 : axis;
-    return true;
-  case OpKind::Trans:
-    inner = static_cast<int>(op.attributes.find("order")->integers[static_cast<size_t>(axis)]);
-    return true;
-  default:
-    return false;
-  }
+/// The dimension of a shape op's operand that the dimension `axis` of its result comes from, or -1.
+int operandAxis(const DimMap &map, int axis) {
+  for (size_t d = 0; d < map.size(); ++d)
+    if (map[d] == axis)
+      return static_cast<int>(d);
+  return -1;
 }
 
 const Bound *boundAlong(const Planner &p, ValueId mask, int axis) {
@@ -48,12 +33,10 @@ Extent extentAlong(const Planner &p, ValueId value, int axis) {
   if (p.buffers[value] || def == kNone || type.isPointer())
     return {};
   const Op &op = p.tile.op(def);
-  ValueId operand = kNone;
-  int inner = -1;
   if (op.kind == OpKind::Constant)
     return {Extent::Invariant, {}};
-  if (throughShape(p, op, axis, operand, inner)) {
-    Extent extent = extentAlong(p, operand, inner);
+  if (DimMap map; shapeMap(p.tile, op, map)) {
+    Extent extent = extentAlong(p, op.operands[0], operandAxis(map, axis));
     extent.bound.dim = static_cast<unsigned>(axis);
     return extent;
   }
@@ -87,35 +70,14 @@ ValueId evalOutside(Planner &p, Nest &nest, ValueId value, const Indices &at, in
   if (extentAlong(p, value, axis).kind == Extent::Invariant)
     return nest.eval(value, at);
   const Op &op = p.tile.op(p.tile.values[value].op);
-  ValueId operand = kNone;
-  int inner = -1;
-  if (throughShape(p, op, axis, operand, inner)) {
-    // Indices of the operand, as eval would make them.
-    Indices mapped;
-    const Type &from = p.tile.type(operand);
-    if (op.kind == OpKind::ExpandDims) {
-      mapped = at;
-      mapped.erase(mapped.begin() + op.attributes.intOr("axis", 0));
-    } else if (op.kind == OpKind::Broadcast) {
-      mapped = at;
-      for (unsigned d = 0; d < from.rank; ++d)
-        if (from.log2dim[d] == 0)
-          mapped[d] = p.constant(0);
-    } else {
-      mapped.resize(at.size());
-      const Attribute *order = op.attributes.find("order");
-      for (size_t d = 0; d < at.size(); ++d)
-        mapped[static_cast<size_t>(order->integers[d])] = at[d];
-    }
-    return evalOutside(p, nest, operand, mapped, inner);
-  }
+  if (DimMap map; shapeMap(p.tile, op, map))
+    return evalOutside(p, nest, op.operands[0], nest.through(map, at), operandAxis(map, axis));
   const Type element = p.tile.type(value).element();
   if (op.kind == OpKind::Load) {
     if (op.operands.size() > 2)
       return nest.eval(op.operands[2], at);
-    return p.constantLike(isFloat(element.elem) ? Attribute::floatBits(0, element.elem)
-                                                : Attribute::integerOf(0, element.elem),
-                          element);
+    return p.constantLike(
+        isFloat(element.elem) ? Attribute::floatBits(0, element.elem) : Attribute::integerOf(0, element.elem), element);
   }
   if (op.kind == OpKind::Select && boundAlong(p, op.operands[0], axis))
     return nest.eval(op.operands[2], at);

@@ -1,8 +1,9 @@
 // Outside values: what a tile holds where a mask excludes its elements.
 //
-// A load under i < n with `other` = o equals o at every i >= n, and exp(load - m) equals exp(o - m) there. So a reduction runs
-// over the n live elements alone and combines the outside value once, times its count: a row of 781 in a tile of 1024 costs
-// 781 elements, and an all-masked row still gives what Triton gives, because nothing is assumed about o.
+// A load under i < n with `other` = o equals o at every i >= n, and exp(load - m) equals exp(o - m) there. So a
+// reduction runs over the n live elements alone and combines the outside value once, times its count: a row of 781 in a
+// tile of 1024 costs 781 elements, and an all-masked row still gives what Triton gives, because nothing is assumed
+// about o.
 #pragma once
 
 #include "passes/plan/nest.h"

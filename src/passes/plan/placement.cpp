@@ -13,17 +13,32 @@ bool isLoop(OpKind kind) { return kind == OpKind::For || kind == OpKind::While; 
 /// Cycles per vector of one op, for the choice between recomputing and buffering (measured weights; loads apart).
 double weight(OpKind kind) {
   switch (kind) {
-  case OpKind::DivF: case OpKind::PreciseDivF: case OpKind::ApproxDivF: case OpKind::Sqrt: case OpKind::PreciseSqrt:
+  case OpKind::DivF:
+  case OpKind::PreciseDivF:
+  case OpKind::ApproxDivF:
+  case OpKind::Sqrt:
+  case OpKind::PreciseSqrt:
   case OpKind::Rsqrt:
     return 8;
-  case OpKind::Exp: case OpKind::Exp2:
+  case OpKind::Exp:
+  case OpKind::Exp2:
     return 9;
-  case OpKind::Log: case OpKind::Log2: case OpKind::Tanh:
+  case OpKind::Log:
+  case OpKind::Log2:
+  case OpKind::Tanh:
     return 14;
-  case OpKind::Sin: case OpKind::Cos: case OpKind::Erf: case OpKind::ExternElementwise:
+  case OpKind::Sin:
+  case OpKind::Cos:
+  case OpKind::Erf:
+  case OpKind::ExternElementwise:
     return 20;
-  case OpKind::DivSI: case OpKind::DivUI: case OpKind::RemSI: case OpKind::RemUI: case OpKind::FloorDivSI:
-  case OpKind::CeilDivSI: case OpKind::RemF:
+  case OpKind::DivSI:
+  case OpKind::DivUI:
+  case OpKind::RemSI:
+  case OpKind::RemUI:
+  case OpKind::FloorDivSI:
+  case OpKind::CeilDivSI:
+  case OpKind::RemF:
     return 16;
   default:
     return 1;
@@ -220,7 +235,7 @@ void Placement::decide() {
       decision.buffered = true;
       const Op &first = fn.op(pulls.front());
       decision.atDefinition = mustStay || !(first.kind == OpKind::Reduce && first.parent == op.parent &&
-                                reachesIdentically(fn, first.operands[0], result));
+                                            reachesIdentically(fn, first.operands[0], result));
     }
   }
 }

@@ -1,8 +1,8 @@
 // Placement: which tile values get a buffer, and where it is filled. Decided before any code is generated.
 //
-// A value is *pulled* by the anchors that need it, directly or through virtual values. Recomputing it costs its slice once
-// per pulling anchor, a buffer costs one store and a load per anchor; the cheaper wins. A load must keep its place among the
-// writes: if one that may alias stands between it and its last pull, the load is buffered.
+// A value is *pulled* by the anchors that need it, directly or through virtual values. Recomputing it costs its slice
+// once per pulling anchor, a buffer costs one store and a load per anchor; the cheaper wins. A load must keep its place
+// among the writes: if one that may alias stands between it and its last pull, the load is buffered.
 #pragma once
 
 #include "ir/module.h"

@@ -1,9 +1,10 @@
 // The state of one lowering from tile IR to plan IR. Internal to passes/plan.
 //
-// The idea. Tile ops fall into two kinds. *Virtual* values (ranges, splats, shape ops, cheap arithmetic, most loads) are
-// computed at single elements wherever somebody needs them. *Anchors* (stores, reductions, dots, loop yields) are what
-// somebody needs: each becomes a loop nest that pulls its virtual operands element by element (nest.h). In between stand
-// values that are worth a buffer (placement.h). So fusion is what happens when nothing forbids it, and a buffer is a decision.
+// The idea. Tile ops fall into two kinds. *Virtual* values (ranges, splats, shape ops, cheap arithmetic, most loads)
+// are computed at single elements wherever somebody needs them. *Anchors* (stores, reductions, dots, loop yields) are
+// what somebody needs: each becomes a loop nest that pulls its virtual operands element by element (nest.h). In between
+// stand values that are worth a buffer (placement.h). So fusion is what happens when nothing forbids it, and a buffer
+// is a decision.
 //
 // Three facts are kept per value: the plan scalar (rank 0), the access form (integers and pointers, form.h) or mask
 // (booleans), and the buffer, if any.
@@ -26,8 +27,8 @@ struct Refusal {
   Diagnostic diagnostic;
 };
 
-/// Where the elements of a tile lie in scratch: offset = sum of index * stride over the dimensions, but for the dimension
-/// `panelDim` (if any), which is cut into panels of `panel` lanes: (i / panel) * panelStride + i % panel.
+/// Where the elements of a tile lie in scratch: offset = sum of index * stride over the dimensions, but for the
+/// dimension `panelDim` (if any), which is cut into panels of `panel` lanes: (i / panel) * panelStride + i % panel.
 struct Buffer {
   ir::ValueId pointer = ir::kNone;
   ir::Elem elem = ir::Elem::F32;
@@ -40,13 +41,13 @@ struct Buffer {
 
 /// How the two operands of a dot are laid out: `rows` are broadcast, `lanes` are vectors.
 struct DotPlan {
-  bool transposed = false;  ///< the lanes run along M: C is kept as its transpose
-  bool micro = false;       ///< f32 micro-kernel; else a plain nest
+  bool transposed = false; ///< the lanes run along M: C is kept as its transpose
+  bool micro = false;      ///< f32 micro-kernel; else a plain nest
   int64_t panel = 0;
-  bool inPlace = false;     ///< C is the buffer of the loop-carried accumulator
+  bool inPlace = false; ///< C is the buffer of the loop-carried accumulator
   ir::ValueId carried = ir::kNone;
-  ir::ValueId scale = ir::kNone;     ///< rank-1 or scalar factor of the accumulator, a tile value
-  unsigned scaleDim = 0;             ///< the dimension of C along which the factor varies
+  ir::ValueId scale = ir::kNone; ///< rank-1 or scalar factor of the accumulator, a tile value
+  unsigned scaleDim = 0;         ///< the dimension of C along which the factor varies
 };
 
 class Nest;
@@ -63,17 +64,17 @@ public:
   ir::Function plan;
   ir::Builder builder;
   Placement placement;
-  std::vector<ir::ValueId> scalars;                 ///< tile value -> plan value, rank 0
-  std::vector<std::optional<Form>> forms;           ///< integer and pointer tiles
-  std::vector<std::optional<Mask>> masks;           ///< i1 tiles
-  std::vector<std::optional<Buffer>> buffers;       ///< tiles that live in scratch, once written
+  std::vector<ir::ValueId> scalars;           ///< tile value -> plan value, rank 0
+  std::vector<std::optional<Form>> forms;     ///< integer and pointer tiles
+  std::vector<std::optional<Mask>> masks;     ///< i1 tiles
+  std::vector<std::optional<Buffer>> buffers; ///< tiles that live in scratch, once written
   std::unordered_map<ir::OpId, DotPlan> dots;
-  std::vector<bool> lowered;                        ///< ops that were lowered ahead of their turn
-  std::unordered_map<uint64_t, Buffer> packs;       ///< (value, dot operand role) -> packed operand
+  std::vector<bool> lowered;                              ///< ops that were lowered ahead of their turn
+  std::unordered_map<uint64_t, Buffer> packs;             ///< (value, dot operand role) -> packed operand
   std::vector<std::pair<ir::ValueId, ir::ValueId>> loops; ///< variable and step of the enclosing loops, as plan values
-  std::vector<unsigned> timesRead;                  ///< nests that have read a load so far
-  bool inTwin = false;                              ///< nests that only have to be right: sequential loops, little code
-  ir::OpId current = ir::kNone;                     ///< the tile op being lowered, for diagnostics
+  std::vector<unsigned> timesRead;                        ///< nests that have read a load so far
+  bool inTwin = false;          ///< nests that only have to be right: sequential loops, little code
+  ir::OpId current = ir::kNone; ///< the tile op being lowered, for diagnostics
 
   [[noreturn]] void refuse(ir::OpId op, std::string message, std::string hint = {}) const;
 
@@ -89,12 +90,12 @@ public:
   ir::ValueId maximum(ir::ValueId a, ir::ValueId b);
   ir::ValueId compare(const char *predicate, ir::ValueId a, ir::ValueId b);
   ir::ValueId select(ir::ValueId condition, ir::ValueId a, ir::ValueId b);
-  ir::ValueId extend(ir::ValueId integer);          ///< sign-extended to i64
+  ir::ValueId extend(ir::ValueId integer); ///< sign-extended to i64
   ir::ValueId scalar(ir::ValueId tileValue) const;
 
   // form.cpp
   void defineForm(const ir::Op &op);
-  Form formOf(ir::ValueId tileValue);               ///< total: a value without structure is a term of itself
+  Form formOf(ir::ValueId tileValue); ///< total: a value without structure is a term of itself
   Mask maskOf(ir::ValueId tileValue);
   bool sameBox(const std::vector<Bound> &a, const std::vector<Bound> &b) const;
 
@@ -109,7 +110,7 @@ public:
   int naturalLane(ir::ValueId tileValue);
   void materialize(ir::ValueId tileValue, const Buffer &into);
 
-  // block.cpp, anchors.cpp, dot.cpp, control.cpp: lowering of ops in order
+  // store.cpp, reduce.cpp, dot.cpp, control.cpp: lowering of ops in order
   void lowerBlock(ir::BlockId block);
   void lowerOp(ir::OpId op);
   void lowerScalarOp(const ir::Op &op);
@@ -124,7 +125,8 @@ public:
   std::vector<std::pair<ir::ValueId, ir::OpId>> fusiblePacks(ir::OpId reduce);
   void lowerFor(ir::OpId id);
   void lowerIf(ir::OpId id);
-  void assignCarried(const std::vector<std::pair<ir::ValueId, Buffer>> &assignments, const std::vector<ir::ValueId> &olds);
+  void assignCarried(const std::vector<std::pair<ir::ValueId, Buffer>> &assignments,
+                     const std::vector<ir::ValueId> &olds);
 
 private:
   std::vector<ir::OpId> constantOps;

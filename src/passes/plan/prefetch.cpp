@@ -1,5 +1,5 @@
-// Prefetching the next row. A nest that reads a tile for the second time has it in cache and time to spare (it is where the
-// exponentials are): meanwhile the same tile of the next iteration, or of the next program, is fetched.
+// Prefetching the next row. A nest that reads a tile for the second time has it in cache and time to spare (it is where
+// the exponentials are): meanwhile the same tile of the next iteration, or of the next program, is fetched.
 #include "passes/plan/planner.h"
 
 namespace opw::passes {

@@ -1,0 +1,114 @@
+// Layout: which dimension of a nest or a buffer gives the lanes, and where buffers lie.
+#include "passes/plan/nest.h"
+
+#include <set>
+
+namespace opw::passes {
+
+using namespace ir;
+
+namespace {
+
+/// Adds up, per dimension of the nest, how many bytes are contiguous along it.
+struct LaneVotes {
+  Planner &p;
+  std::vector<int64_t> votes;
+  std::set<std::pair<ValueId, DimMap>> seen;
+
+  void count(const Form &form, const DimMap &dims, int64_t weight) {
+    for (const Term &term : form.terms) {
+      for (int d : compose(term.dims, dims))
+        if (d >= 0)
+          votes[static_cast<size_t>(d)] -= weight; // per-lane addresses
+    }
+    for (size_t d = 0; d < form.strides.size(); ++d)
+      if (form.strides[d] != kNone && dims[d] >= 0)
+        votes[static_cast<size_t>(dims[d])] += p.isConstantEqual(form.strides[d], 1) ? weight : -weight;
+  }
+
+  void visit(ValueId value, const DimMap &dims) {
+    const Type &type = p.tile.type(value);
+    if (!type.isTile() || !seen.insert({value, dims}).second)
+      return;
+    if (p.buffers[value]) {
+      int lane = p.buffers[value]->laneDim();
+      if (lane >= 0 && dims[static_cast<size_t>(lane)] >= 0)
+        votes[static_cast<size_t>(dims[static_cast<size_t>(lane)])] += byteWidth(type.elem);
+      return;
+    }
+    OpId def = p.tile.values[value].op;
+    if (def == kNone)
+      return;
+    const Op &op = p.tile.op(def);
+    if (op.kind == OpKind::Load) {
+      if (p.forms[op.operands[0]])
+        count(*p.forms[op.operands[0]], dims, byteWidth(type.elem));
+      return;
+    }
+    if (DimMap map; shapeMap(p.tile, op, map))
+      visit(op.operands[0], compose(map, dims));
+    else if (has(op.kind, kElementwise))
+      for (ValueId operand : op.operands)
+        visit(operand, dims);
+  }
+};
+
+} // namespace
+
+int chooseLane(Planner &planner, const std::vector<ValueId> &roots, const Type &shape, ValueId pointer) {
+  LaneVotes votes{planner, std::vector<int64_t>(shape.rank, 0), {}};
+  DimMap dims(shape.rank);
+  for (unsigned d = 0; d < shape.rank; ++d)
+    dims[d] = static_cast<int>(d);
+  for (ValueId root : roots)
+    votes.visit(root, dims);
+  if (pointer != kNone && planner.forms[pointer])
+    votes.count(*planner.forms[pointer], dims, 8);
+  int best = -1;
+  for (unsigned d = 0; d < shape.rank; ++d)
+    if (shape.log2dim[d] > 0 && (best < 0 || votes.votes[d] >= votes.votes[static_cast<size_t>(best)]))
+      best = static_cast<int>(d);
+  return best;
+}
+
+int Planner::naturalLane(ValueId value) { return chooseLane(*this, {value}, tile.type(value), kNone); }
+
+int Buffer::laneDim() const {
+  if (panelDim >= 0)
+    return panelDim;
+  for (size_t d = 0; d < strides.size(); ++d)
+    if (strides[d] == 1)
+      return static_cast<int>(d);
+  return -1;
+}
+
+ValueId Planner::allocate(Elem elem, int64_t elements) {
+  // Buffers are made at the top of the function: their place in scratch does not depend on where they are filled.
+  OpId op = plan.addOp(OpKind::PlanBuffer, {}, {Type::pointer(elem)});
+  plan.op(op).attributes.set("elements", Attribute::integerOf(elements));
+  constantOps.push_back(op);
+  return plan.op(op).results[0];
+}
+
+Buffer Planner::makeBuffer(ValueId value, int laneDim) { return makeBuffer(value, laneDim, tile.type(value).elem); }
+
+Buffer Planner::makeBuffer(ValueId value, int laneDim, Elem elem) {
+  const Type &type = tile.type(value);
+  Buffer buffer{.pointer = allocate(elem, type.size()), .elem = elem};
+  buffer.strides.assign(type.rank, 0);
+  int64_t stride = 1;
+  auto place = [&](unsigned d) {
+    if (type.log2dim[d] == 0)
+      return;
+    buffer.strides[d] = stride;
+    stride *= type.dim(d);
+  };
+  if (laneDim >= 0)
+    place(static_cast<unsigned>(laneDim));
+  for (unsigned d = type.rank; d-- > 0;)
+    if (static_cast<int>(d) != laneDim)
+      place(d);
+  return buffer;
+}
+
+} // namespace opw::passes

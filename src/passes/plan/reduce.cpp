@@ -1,0 +1,264 @@
+// Reductions: along a sequential axis with vectors over another one, or along the lanes with a fold at the end.
+#include "passes/plan/outside.h"
+
+#include <algorithm>
+
+namespace opw::passes {
+
+using namespace ir;
+
+namespace {
+
+/// The op of a combine region that applies one commutative op to its two arguments, or nothing.
+bool combineOf(const Function &fn, const Op &reduce, OpKind &kind) {
+  const Block &body = fn.block(reduce.regions[0].blocks[0]);
+  if (reduce.operands.size() != 1 || body.ops.size() != 2)
+    return false;
+  const Op &op = fn.op(body.ops[0]);
+  if (op.operands.size() != 2 || !has(op.kind, kCommutative) || op.kind == OpKind::MulhiUI ||
+      fn.op(body.ops[1]).operands[0] != op.results[0])
+    return false;
+  kind = op.kind;
+  return (op.operands[0] == body.arguments[0] && op.operands[1] == body.arguments[1]) ||
+         (op.operands[0] == body.arguments[1] && op.operands[1] == body.arguments[0]);
+}
+
+struct FloatFormat {
+  unsigned exponent, mantissa;
+};
+
+FloatFormat formatOf(Elem elem) {
+  switch (elem) {
+  case Elem::F16:
+    return {5, 10};
+  case Elem::BF16:
+    return {8, 7};
+  case Elem::F64:
+    return {11, 52};
+  default:
+    return {8, 23};
+  }
+}
+
+} // namespace
+
+/// A value e with combine(e, x) = x for every x: the start of an accumulator. maxnumf starts from NaN, so a row of NaN
+/// stays NaN.
+static ValueId identityOf(Planner &p, OpKind kind, Type type) {
+  unsigned bits = bitWidth(type.elem);
+  int64_t least = bits == 64 ? INT64_MIN : -(int64_t{1} << (bits - 1));
+  if (isFloat(type.elem)) {
+    FloatFormat format = formatOf(type.elem);
+    uint64_t sign = uint64_t{1} << (format.exponent + format.mantissa);
+    uint64_t infinity = ((uint64_t{1} << format.exponent) - 1) << format.mantissa;
+    uint64_t one = ((uint64_t{1} << (format.exponent - 1)) - 1) << format.mantissa;
+    uint64_t value = 0;
+    switch (kind) {
+    case OpKind::AddF:
+      value = sign;
+      break;
+    case OpKind::MulF:
+      value = one;
+      break;
+    case OpKind::MaximumF:
+      value = sign | infinity;
+      break;
+    case OpKind::MinimumF:
+      value = infinity;
+      break;
+    default:
+      value = infinity | (uint64_t{1} << (format.mantissa - 1));
+      break;
+    }
+    return p.constantLike(Attribute::floatBits(value, type.elem), type);
+  }
+  switch (kind) {
+  case OpKind::MulI:
+    return p.constant(1, type.elem);
+  case OpKind::AndI:
+  case OpKind::MinUI:
+    return p.constant(-1, type.elem);
+  case OpKind::MinSI:
+    return p.constant(bits == 1 ? 0 : ~least, type.elem);
+  case OpKind::MaxSI:
+    return p.constant(bits == 1 ? -1 : least, type.elem);
+  default:
+    return p.constant(0, type.elem);
+  }
+}
+
+/// Whether a reduction may leave out the elements beyond a bound: it knows how to combine many equal values at once,
+/// and whatever buffer its nest fills on the way is read under the same bound alone.
+static bool mayShrink(const Planner &p, OpId id, OpKind kind, const Extent &extent,
+                      const std::vector<std::pair<ValueId, Buffer>> &sinks) {
+  const Type &type = p.tile.type(p.tile.op(id).operands[0]);
+  switch (kind) {
+  case OpKind::AddF:
+    if (bitWidth(type.elem) < 32) // the product would round where the additions do not
+      return false;
+    break;
+  case OpKind::AddI:
+  case OpKind::MinSI:
+  case OpKind::MaxSI:
+  case OpKind::MinUI:
+  case OpKind::MaxUI:
+  case OpKind::AndI:
+  case OpKind::OrI:
+  case OpKind::MinNumF:
+  case OpKind::MaxNumF:
+  case OpKind::MinimumF:
+  case OpKind::MaximumF:
+    break;
+  default:
+    return false;
+  }
+  if (extent.kind != Extent::Boxed)
+    return false;
+  for (auto &[value, buffer] : sinks)
+    for (OpId pull : p.placement.pulls(value)) {
+      const Op &by = p.tile.op(pull);
+      if (pull == id)
+        continue;
+      if (by.kind != OpKind::Store || by.operands.size() < 3 || !p.masks[by.operands[2]] ||
+          p.tile.type(by.operands[1]).log2dim != type.log2dim ||
+          std::find(p.masks[by.operands[2]]->box.begin(), p.masks[by.operands[2]]->box.end(), extent.bound) ==
+              p.masks[by.operands[2]]->box.end())
+        return false;
+    }
+  return true;
+}
+
+/// acc combined with `count` elements of the same value.
+static ValueId combineMany(Planner &p, Nest &nest, OpKind kind, ValueId acc, ValueId value, ValueId count) {
+  Type type = p.plan.type(value);
+  Attributes positive;
+  positive.set("predicate", Attribute::keyword("sgt"));
+  ValueId any = nest.emit(OpKind::CmpI, {count, p.constant(0)}, Type::scalar(Elem::I1), std::move(positive));
+  if (kind == OpKind::AddF) {
+    value = nest.emit(OpKind::MulF, {nest.emit(OpKind::SIToFP, {count}, type), value}, type);
+  } else if (kind == OpKind::AddI) {
+    ValueId times = type.elem == Elem::I64 ? count : nest.emit(OpKind::TruncI, {count}, type);
+    value = nest.emit(OpKind::MulI, {times, value}, type);
+  }
+  return nest.emit(OpKind::Select, {any, nest.emit(kind, {acc, value}, type), acc}, type);
+}
+
+void Planner::lowerReduce(OpId id, ValueId fills) {
+  const Op &op = tile.op(id);
+  const Type shape = tile.type(op.operands[0]);
+  unsigned axis = static_cast<unsigned>(op.attributes.intOr("axis", 0));
+  OpKind kind = OpKind::AddF;
+  bool simple = combineOf(tile, op, kind);
+
+  int lane = chooseLane(*this, op.operands, shape, kNone);
+  if (!simple && lane == static_cast<int>(axis)) {
+    // A combine function of its own runs along a sequential axis; another axis gives the lanes, if there is one.
+    lane = -1;
+    for (unsigned d = 0; d < shape.rank; ++d)
+      if (d != axis && shape.log2dim[d] > 0)
+        lane = static_cast<int>(d);
+  }
+
+  // Values that get their buffer filled on the way, and operands of later dots that can be packed here.
+  std::vector<std::pair<ValueId, Buffer>> sinks;
+  auto packsHere = fusiblePacks(id);
+  auto servedHere = [&](OpId pull) {
+    return pull == id ||
+           std::any_of(packsHere.begin(), packsHere.end(), [&](auto &pack) { return pack.second == pull; });
+  };
+  for (ValueId value = 0; value < tile.values.size(); ++value) {
+    const Placement::Decision &decision = placement.of(value);
+    const std::vector<OpId> &pulls = placement.pulls(value);
+    bool due =
+        value == fills || (decision.buffered && !decision.atDefinition && !buffers[value] && pulls.front() == id);
+    if (due && !std::all_of(pulls.begin(), pulls.end(), servedHere))
+      sinks.emplace_back(value, makeBuffer(value, lane));
+  }
+
+  std::vector<Buffer> into;
+  for (ValueId result : op.results)
+    if (tile.type(result).isTile())
+      into.push_back(
+          makeBuffer(result, lane < 0 || lane == static_cast<int>(axis) ? -1 : lane - (lane > static_cast<int>(axis))));
+
+  std::vector<std::pair<ValueId, Buffer>> packed;
+  {
+    Nest nest(*this);
+    for (auto &[value, buffer] : sinks)
+      nest.alsoStore(value, buffer);
+    bool laneReduces = lane == static_cast<int>(axis);
+    Indices at = openLoops(nest, *this, shape, laneReduces ? -1 : lane, {}, static_cast<int>(axis));
+    size_t outerLoops = 0;
+    for (ValueId index : at)
+      outerLoops += !isConstantEqual(index, 0);
+
+    std::vector<ValueId> results;
+    auto body = [&](const Indices &where) {
+      std::vector<ValueId> elements;
+      for (ValueId operand : op.operands)
+        elements.push_back(nest.eval(operand, where));
+      for (auto &[value, dot] : packsHere) {
+        Buffer buffer = makeBuffer(value, lane, Elem::F32);
+        ValueId element = nest.eval(value, where);
+        if (plan.type(element).elem != Elem::F32)
+          element = nest.emit(OpKind::ExtF, {element}, Type::scalar(Elem::F32));
+        nest.store(buffer, where, element);
+        packed.emplace_back(value, buffer);
+      }
+      return elements;
+    };
+    if (simple) {
+      ValueId start = identityOf(*this, kind, shape.element());
+      std::vector<std::string> combine;
+      if (laneReduces)
+        combine.emplace_back(name(kind));
+      Extent extent = extentAlong(*this, op.operands[0], static_cast<int>(axis));
+      bool shrink = packsHere.empty() && mayShrink(*this, id, kind, extent, sinks);
+      std::vector<Bound> box;
+      if (shrink)
+        box.push_back(extent.bound);
+      auto [lo, hi] = boundsOf(*this, shape, axis, box);
+      at[axis] = nest.open(lo, hi, laneReduces, {start}, combine);
+      nest.assume(at, box);
+      std::vector<ValueId> elements = body(at);
+      ValueId next = nest.emit(kind, {nest.carried()[0], elements[0]}, shape.element());
+      results = nest.close({next});
+      if (shrink) {
+        at[axis] = constant(0);
+        ValueId live = maximum(sub(hi, lo), constant(0));
+        ValueId outside = evalOutside(*this, nest, op.operands[0], at, static_cast<int>(axis));
+        results[0] = combineMany(*this, nest, kind, results[0], outside, sub(constant(shape.dim(axis)), live));
+      }
+    } else {
+      Indices first = at;
+      first[axis] = constant(0);
+      std::vector<ValueId> start;
+      for (ValueId operand : op.operands)
+        start.push_back(nest.eval(operand, first));
+      at[axis] = nest.open(constant(1), constant(shape.dim(axis)), false, start);
+      std::vector<ValueId> arguments = nest.carried();
+      std::vector<ValueId> elements = body(at);
+      arguments.insert(arguments.end(), elements.begin(), elements.end());
+      results = nest.close(nest.evalRegion(op.regions[0].blocks[0], arguments));
+    }
+    if (into.empty()) {
+      for (size_t i = 0; i < results.size(); ++i)
+        scalars[op.results[i]] = results[i];
+    } else {
+      Indices outer = at;
+      outer.erase(outer.begin() + axis);
+      for (size_t i = 0; i < results.size(); ++i)
+        nest.store(into[i], outer, results[i]);
+    }
+    while (outerLoops-- > 0)
+      nest.close();
+  }
+  for (size_t i = 0; i < into.size(); ++i)
+    buffers[op.results[i]] = into[i];
+  for (auto &[value, buffer] : sinks)
+    buffers[value] = buffer;
+  for (auto &[value, buffer] : packed)
+    packs[uint64_t{value} * 2] = buffer;
+}
+
+} // namespace opw::passes
