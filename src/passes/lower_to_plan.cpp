@@ -64,6 +64,7 @@ void Planner::lowerBlock(BlockId block) {
     current = id;
     builder.setLocation(tile.op(id).location);
     lowerOp(id);
+    rememberWrites(id);
     for (ValueId result : tile.op(id).results)
       if (placement.of(result).buffered && placement.of(result).atDefinition && !buffers[result]) {
         if (OpId reduction = reductionToDoWith(result); reduction != kNone) {

@@ -1,6 +1,7 @@
 // Loops and conditionals over tiles: carried scalars stay values, carried pointers and indices that only move become a
 // carried base, every other carried tile is a buffer that is rewritten at the end of each iteration.
 #include "passes/plan/nest.h"
+#include "passes/plan/slice.h"
 
 #include <algorithm>
 #include <set>
@@ -34,38 +35,6 @@ bool movesUniformly(const Function &fn, ValueId next, ValueId carried) {
   return true;
 }
 
-/// The carried tiles among `olds` whose buffers the virtual slice of a value reads.
-void readsOf(const Planner &p, ValueId value, const std::set<ValueId> &olds, std::set<ValueId> &seen,
-             std::set<ValueId> &reads) {
-  if (!p.tile.type(value).isTile() || !seen.insert(value).second)
-    return;
-  if (olds.contains(value))
-    reads.insert(value);
-  OpId def = p.tile.values[value].op;
-  if (p.buffers[value] || def == kNone || Placement::isAnchor(p.tile.op(def)))
-    return;
-  for (ValueId operand : p.tile.op(def).operands)
-    readsOf(p, operand, olds, seen, reads);
-}
-
-/// Whether the slice reads `old` only at the element that is being written: no shape op lies between.
-bool readsInPlace(const Planner &p, ValueId value, ValueId old) {
-  std::set<ValueId> seen, reads;
-  if (value == old)
-    return true;
-  OpId def = p.tile.values[value].op;
-  if (!p.tile.type(value).isTile() || p.buffers[value] || def == kNone)
-    return true;
-  const Op &op = p.tile.op(def);
-  if (Placement::isAnchor(op))
-    return true;
-  if (has(op.kind, kElementwise))
-    return std::all_of(op.operands.begin(), op.operands.end(),
-                       [&](ValueId operand) { return readsInPlace(p, operand, old); });
-  readsOf(p, value, {old}, seen, reads);
-  return reads.empty();
-}
-
 } // namespace
 
 void Planner::assignCarried(const std::vector<std::pair<ValueId, Buffer>> &assignments,
@@ -79,15 +48,17 @@ void Planner::assignCarried(const std::vector<std::pair<ValueId, Buffer>> &assig
     auto &[value, buffer] = assignments[i];
     if (buffers[value] && buffers[value]->pointer == buffer.pointer)
       continue; // a dot has accumulated in place, or the value has not changed
-    std::set<ValueId> seen;
-    readsOf(*this, value, oldSet, seen, reads[i]);
+    visitSlice(*this, value, [&](ValueId each, bool) {
+      if (oldSet.contains(each))
+        reads[i].insert(each);
+    });
     pending.push_back(i);
   }
   while (!pending.empty()) {
     auto blocked = [&](size_t i) {
       return std::any_of(pending.begin(), pending.end(),
                          [&](size_t j) { return j != i && reads[j].contains(olds[i]); }) ||
-             (reads[i].contains(olds[i]) && !readsInPlace(*this, assignments[i].first, olds[i]));
+             needsMoved(*this, assignments[i].first, olds[i]);
     };
     auto next = std::find_if(pending.begin(), pending.end(), [&](size_t i) { return !blocked(i); });
     if (next == pending.end()) {
@@ -140,6 +111,8 @@ void Planner::lowerFor(OpId id) {
                movesUniformly(tile, yield.operands[i], argument) && (type.isPointer() || forms[init])) {
       kinds[i] = Carry::Form;
       initial[i] = formOf(init);
+      for (const Term &term : initial[i].terms)
+        keep(term.tile); // the loop, and what comes after it, may overwrite what it was loaded from
       operands.push_back(initial[i].base);
     } else {
       if (type.isPointer())
@@ -189,6 +162,8 @@ void Planner::lowerFor(OpId id) {
     }
   }
 
+  rememberWrites(id);
+  std::optional<LazyScope> scope(*this);
   loops.emplace_back(variable, operands[2]);
   lowerBlock(op.regions[0].blocks[0]);
   loops.pop_back();
@@ -208,6 +183,7 @@ void Planner::lowerFor(OpId id) {
   builder.create(OpKind::Yield, yields, {});
   builder.setBlock(outer);
   current = id;
+  scope.reset();
 
   slot = 0;
   for (size_t i = 0; i < count; ++i) {
@@ -245,6 +221,7 @@ void Planner::lowerIf(OpId id) {
     BlockId block = plan.addBlock(branch);
     plan.op(branch).regions.push_back({{block}});
     builder.setBlock(block);
+    LazyScope scope(*this);
     std::vector<ValueId> yields;
     if (r < op.regions.size() && !op.regions[r].blocks.empty()) {
       const Block &body = tile.block(op.regions[r].blocks[0]);

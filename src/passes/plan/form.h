@@ -40,6 +40,9 @@ struct Form {
 struct Bound {
   unsigned dim;
   ir::ValueId lo, hi;
+  /// The compare that it comes from cannot wrap in its own type. Where one may, the bound holds for accesses alone:
+  /// their addresses wrap alike and leave every tensor.
+  bool exact = false;
   bool operator==(const Bound &) const = default;
 };
 

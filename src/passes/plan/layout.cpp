@@ -111,4 +111,26 @@ Buffer Planner::makeBuffer(ValueId value, int laneDim, Elem elem) {
   return buffer;
 }
 
+const Buffer &Planner::keep(ValueId value) {
+  if (!buffers[value]) {
+    Buffer buffer = makeBuffer(value, naturalLane(value));
+    materialize(value, buffer);
+    buffers[value] = buffer;
+    kept.push_back(value);
+  }
+  return *buffers[value];
+}
+
+void Planner::pack(const PackKey &key, const Buffer &buffer) {
+  packs[key] = buffer;
+  packed.push_back(key);
+}
+
+LazyScope::~LazyScope() {
+  for (; p.kept.size() > kept; p.kept.pop_back())
+    p.buffers[p.kept.back()].reset();
+  for (; p.packed.size() > packed; p.packed.pop_back())
+    p.packs.erase(p.packed.back());
+}
+
 } // namespace opw::passes

@@ -199,7 +199,7 @@ ValueId Nest::eval(ValueId value, const Indices &at) {
     result = load(from->second, at);
   } else if (p.buffers[value]) {
     result = load(*p.buffers[value], at);
-  } else if (def != kNone) {
+  } else if (def != kNone && p.tile.op(def).kind != OpKind::For) {
     OpId outer = p.current;
     p.current = def;
     result = evalOp(value, p.tile.op(def), at);
@@ -283,6 +283,7 @@ ValueId Nest::evalOp(ValueId value, const Op &op, const Indices &at) {
 }
 
 ValueId Nest::evalLoad(ValueId value, const Op &op, const Indices &at) {
+  p.checkFresh(p.tile.values[value].op);
   Form form = p.formOf(op.operands[0]);
   std::vector<ValueId> operands{form.base, offset(form, at)};
   if (form.terms.empty() && read.insert(value).second && p.timesRead[value]++ == 1)

@@ -51,8 +51,9 @@ constexpr int64_t kNearBytes = 16 << 10;
 } // namespace
 
 bool Placement::isAnchor(const Op &op) {
-  return !has(op.kind, kElementwise) && !has(op.kind, kShape) && op.kind != OpKind::Constant &&
-         op.kind != OpKind::MakeRange && op.kind != OpKind::Load;
+  return (!has(op.kind, kElementwise) && !has(op.kind, kShape) && op.kind != OpKind::Constant &&
+          op.kind != OpKind::MakeRange && op.kind != OpKind::Load) ||
+         op.kind == OpKind::Unsplat;
 }
 
 Placement::Placement(const Function &tile, bool argsDisjoint) : fn(tile), disjoint(argsDisjoint) {

@@ -17,6 +17,7 @@
 #include "passes/plan/placement.h"
 #include "support/check.h"
 
+#include <map>
 #include <optional>
 #include <unordered_map>
 
@@ -50,6 +51,15 @@ struct DotPlan {
   unsigned scaleDim = 0;         ///< the dimension of C along which the factor varies
 };
 
+/// A dot operand, converted and laid out: for which side, with the lanes along which dimension, in panels of how many.
+struct PackKey {
+  ir::ValueId value;
+  bool lanesSide;
+  unsigned lane = 0;
+  int64_t panel = 0;
+  auto operator<=>(const PackKey &) const = default;
+};
+
 class Nest;
 
 class Planner {
@@ -69,8 +79,8 @@ public:
   std::vector<std::optional<Mask>> masks;     ///< i1 tiles
   std::vector<std::optional<Buffer>> buffers; ///< tiles that live in scratch, once written
   std::unordered_map<ir::OpId, DotPlan> dots;
-  std::vector<bool> lowered;                              ///< ops that were lowered ahead of their turn
-  std::unordered_map<uint64_t, Buffer> packs;             ///< (value, dot operand role) -> packed operand
+  std::vector<bool> lowered; ///< ops that were lowered ahead of their turn
+  std::map<PackKey, Buffer> packs;
   std::vector<std::pair<ir::ValueId, ir::ValueId>> loops; ///< variable and step of the enclosing loops, as plan values
   std::vector<unsigned> timesRead;                        ///< nests that have read a load so far
   bool inTwin = false;          ///< nests that only have to be right: sequential loops, little code
@@ -95,9 +105,10 @@ public:
 
   // form.cpp
   void defineForm(const ir::Op &op);
+  void defineMask(const ir::Op &op);
   Form formOf(ir::ValueId tileValue); ///< total: a value without structure is a term of itself
   Mask maskOf(ir::ValueId tileValue);
-  bool sameBox(const std::vector<Bound> &a, const std::vector<Bound> &b) const;
+  ir::ValueId limited(ir::ValueId plan, ir::Elem elem);
 
   // prefetch.cpp: the pointer's value in the next iteration or program; kNone when it does not depend on it
   ir::ValueId advanced(ir::ValueId base);
@@ -109,6 +120,14 @@ public:
   ir::ValueId allocate(ir::Elem elem, int64_t elements);
   int naturalLane(ir::ValueId tileValue);
   void materialize(ir::ValueId tileValue, const Buffer &into);
+  /// The buffer of a value, filled here if it has none; what is filled inside a LazyScope is forgotten at its end.
+  const Buffer &keep(ir::ValueId tileValue);
+  void pack(const PackKey &key, const Buffer &buffer);
+
+  // store.cpp: order of memory
+  /// Fails if a write that may change what this load reads has been lowered although the load comes before it.
+  void checkFresh(ir::OpId load) const;
+  void rememberWrites(ir::OpId op);
 
   // store.cpp, reduce.cpp, dot.cpp, control.cpp: lowering of ops in order
   void lowerBlock(ir::BlockId block);
@@ -129,10 +148,29 @@ public:
                      const std::vector<ir::ValueId> &olds);
 
 private:
+  friend class LazyScope;
+  std::vector<ir::ValueId> kept;
+  std::vector<PackKey> packed;
+  /// A lowered write, and the position before which loads must have been done.
+  std::vector<std::pair<ir::OpId, unsigned>> written;
   std::vector<ir::OpId> constantOps;
   std::unordered_map<uint64_t, ir::ValueId> constantCache[ir::kElemCount];
   std::unordered_map<ir::ValueId, int64_t> constantValues;
   ir::ValueId fold(ir::OpKind kind, ir::ValueId a, ir::ValueId b);
+};
+
+/// Code that may not run (a branch, the body of a loop): buffers that are filled inside on demand are not there after
+/// it.
+class LazyScope {
+public:
+  explicit LazyScope(Planner &planner) : p(planner), kept(planner.kept.size()), packed(planner.packed.size()) {}
+  LazyScope(const LazyScope &) = delete;
+  LazyScope &operator=(const LazyScope &) = delete;
+  ~LazyScope();
+
+private:
+  Planner &p;
+  size_t kept, packed;
 };
 
 } // namespace opw::passes
