@@ -273,7 +273,8 @@ void Emitter::emitPrefetch(const Op &op) {
   uint64_t span = shape(op.operands[1]) == Shape::Linear ? uint64_t{lane.width} * lane.parts * bytes : 1;
   for (uint64_t at = 0; at < span; at += level.prefetchLine)
     b.CreateIntrinsic(llvm::Intrinsic::prefetch, {start->getType()},
-                      {b.CreateConstGEP1_64(b.getInt8Ty(), start, at), b.getInt32(0), b.getInt32(3), b.getInt32(1)});
+                      {b.CreateConstGEP1_64(b.getInt8Ty(), start, at), b.getInt32(op.attributes.has("write")),
+                       b.getInt32(3), b.getInt32(1)});
 }
 
 } // namespace opw::cpu

@@ -185,6 +185,13 @@ void Nest::storeMemory(ValueId base, ValueId offset, ValueId value, ValueId mask
   builder.create(OpKind::PlanStore, std::move(operands), {});
 }
 
+void Nest::prefetch(ValueId base, ValueId offset) {
+  Builder builder(p.plan, levels.back().block);
+  Attributes attributes;
+  attributes.set("write", Attribute::unit());
+  builder.create(OpKind::PlanPrefetch, {base, offset}, {}, std::move(attributes));
+}
+
 ValueId Nest::eval(ValueId value, const Indices &at) {
   const Type &type = p.tile.type(value);
   if (!type.isTile())

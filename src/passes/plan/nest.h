@@ -40,6 +40,8 @@ public:
   /// Emits a store through a pointer at the innermost level.
   void storeMemory(ir::ValueId base, ir::ValueId offset, ir::ValueId value, ir::ValueId mask);
 
+  /// Fetches the cache line of a place that will be stored to.
+  void prefetch(ir::ValueId base, ir::ValueId offset);
   /// Bounds that hold for the nest's own dimensions: loads under the same bounds need no mask.
   void assume(const Indices &at, const std::vector<Bound> &box);
   /// Reads of these loads come from these buffers instead of memory.

@@ -110,7 +110,7 @@ public:
   Mask maskOf(ir::ValueId tileValue);
   ir::ValueId limited(ir::ValueId plan, ir::Elem elem);
 
-  // prefetch.cpp: the pointer's value in the next iteration or program; kNone when it does not depend on it
+  // prefetch.cpp: the pointer's value in a later iteration or program; kNone when it does not depend on it
   ir::ValueId advanced(ir::ValueId base);
 
   // nest.cpp: buffers

@@ -130,7 +130,9 @@ void Planner::lowerStore(OpId id) {
   // What the nest loads must not be what it has stored already (whole tiles are loaded before any is stored).
   std::vector<Pulled> guarded;
   std::vector<OpId> always;
-  for (const Pulled &pulled : loadsOf(*this, op.operands)) {
+  std::vector<Pulled> loads = loadsOf(*this, op.operands);
+  bool fromBuffers = loads.empty() && form.terms.empty();
+  for (const Pulled &pulled : loads) {
     ValueId from = tile.op(pulled.load).operands[0];
     const Form source = formOf(from);
     ValueId here = placement.root(pointer), there = placement.root(from);
@@ -158,7 +160,10 @@ void Planner::lowerStore(OpId id) {
     Indices at = openLoops(nest, *this, shape, lane, mask.box);
     ValueId element = nest.eval(value, at);
     ValueId condition = hasMask ? nest.condition(mask, at) : kNone;
-    nest.storeMemory(form.base, nest.offset(form, at), element, condition);
+    ValueId offset = nest.offset(form, at);
+    if (ValueId next = fromBuffers ? advanced(form.base) : kNone; next != kNone)
+      nest.prefetch(next, offset);
+    nest.storeMemory(form.base, offset, element, condition);
     for (ValueId index : at)
       if (!isConstantEqual(index, 0))
         nest.close();
