@@ -187,7 +187,7 @@ void Emitter::run() {
   entry->addParamAttr(3, llvm::Attribute::NoAlias);
   llvm::Value *low = entry->getArg(1), *high = entry->getArg(2);
   BasicBlock *start = newBlock("entry"), *prologue = newBlock("prologue"), *loop = newBlock("program"),
-             *done = BasicBlock::Create(context, "done");
+             *done = newBlock("done");
   b.SetInsertPoint(start);
   b.CreateCondBr(b.CreateICmpSLT(low, high), prologue, done);
 
@@ -230,7 +230,7 @@ void Emitter::run() {
   if (streamed)
     b.CreateIntrinsic(llvm::Intrinsic::x86_sse_sfence, {});
   b.CreateBr(done);
-  done->insertInto(entry);
+  done->moveAfter(&entry->back());
   b.SetInsertPoint(done);
   b.CreateRet(b.getInt32(0));
 }
