@@ -15,6 +15,7 @@
 #include "passes/lower_to_plan.h"
 #include "passes/plan/form.h"
 #include "passes/plan/placement.h"
+#include "passes/refusal.h"
 #include "support/check.h"
 
 #include <map>
@@ -22,11 +23,6 @@
 #include <unordered_map>
 
 namespace opw::passes {
-
-/// A refusal on its way to lowerToPlan, which turns it into the result.
-struct Refusal {
-  Diagnostic diagnostic;
-};
 
 /// Where the elements of a tile lie in scratch: offset = sum of index * stride over the dimensions, but for the
 /// dimension `panelDim` (if any), which is cut into panels of `panel` lanes: (i / panel) * panelStride + i % panel.
