@@ -7,6 +7,7 @@
 #include "ir/verify.h"
 #include "passes/lower_to_plan.h"
 #include "passes/normalize.h"
+#include "passes/order_sensitive.h"
 #include "support/check.h"
 
 #include <chrono>
@@ -61,7 +62,8 @@ Result<CompiledKernel> compileStages(std::string_view ttir, const CompileOptions
     return std::move(tile.diagnostics());
   stages.dump("parse.ir", ir::print(*tile));
 
-  // One function of scalars and tiles with structured control; calls, branches, block pointers and descriptors are gone.
+  // One function of scalars and tiles with structured control; calls, branches, block pointers and descriptors are
+  // gone.
   auto normal = stages.run("normalize", [&] { return passes::normalize(*tile); });
   if (!normal)
     return std::move(normal.diagnostics());
@@ -97,6 +99,7 @@ Result<CompiledKernel> compileStages(std::string_view ttir, const CompileOptions
   kernel.object = std::move(emitted->object);
   kernel.scratchBytes = emitted->scratchBytes;
   kernel.name = function.name;
+  kernel.ordered = passes::isOrderSensitive(normal->functions.front());
   for (ir::ValueId argument : function.arguments())
     kernel.params.push_back({function.type(argument).isPointer(), function.type(argument).elem});
   return kernel;

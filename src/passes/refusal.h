@@ -1,4 +1,5 @@
-// How code inside a pass leaves it: the pass's function catches the refusal and returns its diagnostic. Inside passes/ only.
+// How code inside a pass leaves it: the pass's function catches the refusal and returns its diagnostic. Inside passes/
+// only.
 #pragma once
 
 #include "support/diagnostic.h"

@@ -1,8 +1,8 @@
 """Random kernels with their meaning: a generator writes Triton source and, beside every line, a NumPy function that does the same.
 
 Everything is exact: integers wrap around, floats are rounded after every operation (the kernels are compiled without fusion), and what
-IEEE or Triton leave open (the sign of a zero minimum, the order of equal addresses in one store) is not generated. Masked-off lanes of
-a load are 0 where there is no `other`. A division by zero is one by 1, a shift past the width shifts everything out.
+IEEE or Triton leave open (the sign of a zero minimum, the order of equal addresses in one store, divisions by zero) is not generated. Masked-off lanes of
+a load are 0 where there is no `other`; a shift past the width shifts everything out.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ def shift_right(x, y):
 ARITHMETIC = {"({} + {})": np.add, "({} - {})": np.subtract, "({} * {})": np.multiply}
 INT_BINARY = {
     **ARITHMETIC,
-    "({} // {})": divide,
-    "({} % {})": remainder,
+    "({} // ({} | 1))": lambda x, y: divide(x, y | y.dtype.type(1)),
+    "({} % ({} | 1))": lambda x, y: remainder(x, y | y.dtype.type(1)),
     "({} & {})": np.bitwise_and,
     "({} | {})": np.bitwise_or,
     "({} ^ {})": np.bitwise_xor,

@@ -240,11 +240,12 @@ def wrap_integers(type_: Type, values) -> np.ndarray:
 def launch(kernel, grid, *args, **constants):
     """Runs the kernel; Data and arrays become tensor arguments."""
 
-    def argument(x):
-        return x.argument() if isinstance(x, Data) else opwright.tensor(x) if isinstance(x, np.ndarray) else x
-
     grid = grid if isinstance(grid, tuple) else (grid,)
-    return kernel[grid](*[argument(x) for x in args], **constants)
+    return kernel[grid](*[tensor_of(x) for x in args], **constants)
+
+
+def tensor_of(x):
+    return x.argument() if isinstance(x, Data) else opwright.tensor(x) if isinstance(x, np.ndarray) else x
 
 
 # -- values that are worth trying

@@ -28,13 +28,21 @@ Attributes predicate(const char *name) {
 /// The bits of a quiet NaN; every float format of 16 bits and more.
 uint64_t nanOf(Elem elem) {
   switch (elem) {
-  case Elem::F16: return 0x7e00;
-  case Elem::BF16: return 0x7fc0;
-  case Elem::F64: return 0x7ff8000000000000;
-  case Elem::F8E5M2: return 0x7e;
-  case Elem::F8E4M3FN: return 0x7f;
-  case Elem::F8E4M3FNUZ: case Elem::F8E5M2FNUZ: return 0x80;
-  default: return 0x7fc00000;
+  case Elem::F16:
+    return 0x7e00;
+  case Elem::BF16:
+    return 0x7fc0;
+  case Elem::F64:
+    return 0x7ff8000000000000;
+  case Elem::F8E5M2:
+    return 0x7e;
+  case Elem::F8E4M3FN:
+    return 0x7f;
+  case Elem::F8E4M3FNUZ:
+  case Elem::F8E5M2FNUZ:
+    return 0x80;
+  default:
+    return 0x7fc00000;
   }
 }
 
@@ -116,9 +124,8 @@ Place Normalizer::placeOf(const BlockView &block, const Type &tile, const Values
     if (!checked[d])
       continue;
     ValueId inside = alongDimension(bounded(at, block.shape[d]), d, tile);
-    place.inside = place.inside == kNone
-                       ? inside
-                       : b.value(OpKind::AndI, {place.inside, inside}, tileOf(Elem::I1, tile));
+    place.inside =
+        place.inside == kNone ? inside : b.value(OpKind::AndI, {place.inside, inside}, tileOf(Elem::I1, tile));
   }
   return place;
 }
@@ -136,11 +143,10 @@ Place Normalizer::rowsOf(const BlockView &block, const Type &tile, ValueId rows,
   };
   ValueId step = b.value(OpKind::MulI, {numbers, splat(block.strides[0], out.type(numbers))}, out.type(numbers));
   Place place;
-  place.pointers =
-      b.value(OpKind::AddPtr, {spread(columns.pointers), alongDimension(step, 0, tile)}, pointersOf(tile));
-  place.inside = b.value(OpKind::AndI,
-                         {alongDimension(bounded(numbers, block.shape[0]), 0, tile), spread(columns.inside)},
-                         tileOf(Elem::I1, tile));
+  place.pointers = b.value(OpKind::AddPtr, {spread(columns.pointers), alongDimension(step, 0, tile)}, pointersOf(tile));
+  place.inside =
+      b.value(OpKind::AndI, {alongDimension(bounded(numbers, block.shape[0]), 0, tile), spread(columns.inside)},
+              tileOf(Elem::I1, tile));
   return place;
 }
 
@@ -164,7 +170,8 @@ BlockView Normalizer::blockOf(const Frame &frame, ValueId value) const {
   const Type &type = frame.fn->type(value);
   const Values &parts = frame.values[value];
   auto at = [&](unsigned group) { return parts.begin() + 1 + static_cast<ptrdiff_t>(group) * type.rank; };
-  BlockView block{.base = parts[0], .shape = {at(0), at(1)}, .strides = {at(1), at(2)}, .offsets = {}, .nanOutside = kNone};
+  BlockView block{
+      .base = parts[0], .shape = {at(0), at(1)}, .strides = {at(1), at(2)}, .offsets = {}, .nanOutside = kNone};
   if (type.kind == TypeKind::BlockPointer)
     block.offsets.assign(at(2), at(3));
   else

@@ -1,6 +1,6 @@
-// Branches become conditionals. The graph is acyclic: it comes from early returns and from bodies of map_elementwise. Both sides
-// of a branch run up to the block where they meet again; where a side returns, that is the end, and what follows the branch is
-// copied into the sides that get there.
+// Branches become conditionals. The graph is acyclic: it comes from early returns and from bodies of map_elementwise.
+// Both sides of a branch run up to the block where they meet again; where a side returns, that is the end, and what
+// follows the branch is copied into the sides that get there.
 #include "passes/normalize/normalizer.h"
 
 #include <algorithm>

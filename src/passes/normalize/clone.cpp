@@ -153,6 +153,20 @@ void Normalizer::cat(Frame &frame, const Op &op) {
   bind(frame, op.results, {b.value(OpKind::Reshape, {rows}, type)});
 }
 
+/// Runs once, where it stands: an atomic load without order.
+void Normalizer::volatileLoad(Frame &frame, const Op &op) {
+  Values operands = all(frame, op.operands);
+  Type type = frame.fn->type(op.results[0]);
+  Attributes attributes;
+  attributes.set("sem", Attribute::keyword("relaxed"));
+  attributes.set("scope", Attribute::keyword("sys"));
+  ValueId value = b.value(OpKind::AtomicLoad, {operands.begin(), operands.begin() + (operands.size() > 1 ? 2 : 1)},
+                          type, std::move(attributes));
+  if (operands.size() > 2)
+    value = b.value(OpKind::Select, {operands[1], value, operands[2]}, type);
+  bind(frame, op.results, {value});
+}
+
 void Normalizer::cloneOp(Frame &frame, OpId id) {
   const Op &op = frame.fn->op(id);
   if (budget-- == 0)
@@ -168,8 +182,13 @@ void Normalizer::cloneOp(Frame &frame, OpId id) {
       parts.push_back(poison(type));
     return bind(frame, op.results, parts);
   }
+  if (op.kind == OpKind::DotScaled)
+    return dotScaled(frame, op);
   if (cloneBlockOp(frame, op))
     return;
+  if (op.kind == OpKind::Load)
+    if (const Attribute *isVolatile = op.attributes.find("isVolatile"); isVolatile && isVolatile->integer != 0)
+      return volatileLoad(frame, op);
   if (op.regions.empty())
     clonePlain(frame, op);
   else

@@ -17,8 +17,8 @@ using Values = std::vector<ir::ValueId>;
 /// A block pointer or descriptor, taken apart. All scalars of the new function.
 struct BlockView {
   ir::ValueId base;
-  Values shape, strides; ///< i64, one per dimension
-  Values offsets;        ///< i64, one per dimension; a descriptor has none of its own
+  Values shape, strides;  ///< i64, one per dimension
+  Values offsets;         ///< i64, one per dimension; a descriptor has none of its own
   ir::ValueId nanOutside; ///< i1: what is read outside is NaN, not 0; kNone for a block pointer
 };
 
@@ -60,13 +60,21 @@ private:
   void cloneStructured(Frame &frame, const ir::Op &op);
   void call(Frame &frame, const ir::Op &op);
   void cat(Frame &frame, const ir::Op &op);
+  void volatileLoad(Frame &frame, const ir::Op &op);
   ir::ValueId poison(ir::Type type);
   std::vector<ir::Type> partsOf(const ir::Type &type) const;
   void bind(Frame &frame, const std::vector<ir::ValueId> &values, const Values &parts);
 
+  // dot_scaled.cpp
+  void dotScaled(Frame &frame, const ir::Op &op);
+  ir::ValueId unpackE2m1(ir::ValueId packed, unsigned dim);
+  ir::ValueId spreadScale(ir::ValueId scale, unsigned log2depth);
+  ir::ValueId swapped(ir::ValueId tile, unsigned x, unsigned y);
+  ir::ValueId splatOf(int64_t value, const ir::Type &shape);
+
   // branches.cpp
-  /// Copies the ops from `block` on until `stop` is reached, and returns what is handed to it: the values of its arguments, or
-  /// the operands of the terminator that ends the region where `stop` is kNone.
+  /// Copies the ops from `block` on until `stop` is reached, and returns what is handed to it: the values of its
+  /// arguments, or the operands of the terminator that ends the region where `stop` is kNone.
   Values runBlocks(Frame &frame, ir::BlockId block, ir::BlockId stop);
   Values branch(Frame &frame, const ir::Op &op, ir::BlockId block, ir::BlockId stop);
   Values goTo(Frame &frame, ir::BlockId block, const Values &handed, ir::BlockId stop);

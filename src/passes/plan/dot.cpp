@@ -104,10 +104,10 @@ void Planner::packOperand(ValueId value, OpId dot, bool lanesSide) {
   PackKey key = packKey(value, how, lanesSide);
   if (packs.contains(key))
     return;
-  if (!lanesSide && buffers[value] && buffers[value]->elem == Elem::F32 && buffers[value]->panelDim < 0)
+  if (!lanesSide && buffers[value] && buffers[value]->type == Type::scalar(Elem::F32) && buffers[value]->panelDim < 0)
     return pack(key, *buffers[value]);
   const Type &type = tile.type(value);
-  Buffer buffer{.pointer = allocate(Elem::F32, type.size()), .elem = Elem::F32};
+  Buffer buffer{.pointer = allocate(Type::scalar(Elem::F32), type.size())};
   if (lanesSide) {
     unsigned lane = how.transposed ? 0 : 1;
     buffer.strides.assign(2, 0);

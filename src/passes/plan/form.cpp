@@ -61,7 +61,7 @@ bool Form::isUniform() const {
   for (ValueId stride : strides)
     if (stride != kNone)
       return false;
-  return terms.empty();
+  return isAffine();
 }
 
 namespace {
@@ -96,8 +96,7 @@ Form Planner::formOf(ValueId value) {
   if (forms[value])
     return *forms[value];
   if (type.isPointer())
-    refuse(current, "tile of pointers that does not come from a scalar pointer by offsets",
-           "load through a pointer argument plus integer offsets");
+    return Form{kNone, std::vector<ValueId>(type.rank, kNone), {}, Element{value, identity(type.rank)}};
   Form form{constant(0), std::vector<ValueId>(type.rank, kNone), {}};
   form.terms.push_back({value, identity(type.rank), constant(1)});
   return form;
@@ -125,7 +124,7 @@ void Planner::defineMask(const Op &op) {
     for (const Bound &bound : b.box)
       if (std::find(a.box.begin(), a.box.end(), bound) == a.box.end())
         a.box.push_back(bound);
-    for (const Mask::Rest &rest : b.rest)
+    for (const Element &rest : b.rest)
       if (std::find(a.rest.begin(), a.rest.end(), rest) == a.rest.end())
         a.rest.push_back(rest);
     masks[result] = std::move(a);
@@ -141,7 +140,7 @@ void Planner::defineMask(const Op &op) {
       }
       bound.dim = static_cast<unsigned>(map[bound.dim]);
     }
-    for (Mask::Rest &rest : mask.rest)
+    for (Element &rest : mask.rest)
       rest.dims = compose(rest.dims, map);
     masks[result] = std::move(mask);
   } else if (op.kind == OpKind::Constant) {
@@ -236,6 +235,8 @@ void Planner::defineForm(const Op &op) {
       return;
     Form from = formOf(op.operands[0]);
     form.base = from.base;
+    if (from.from)
+      form.from = Element{from.from->tile, compose(from.from->dims, map)};
     for (size_t d = 0; d < map.size(); ++d)
       if (map[d] >= 0)
         form.strides[static_cast<size_t>(map[d])] = from.strides[d];
@@ -305,6 +306,8 @@ void Planner::defineForm(const Op &op) {
          (!type.isPointer() || byteWidth(type.elem) != byteWidth(tile.type(op.operands[0]).elem))))
       return;
     form = formOf(op.operands[0]);
+    if (form.from)
+      return;
     if (op.kind == OpKind::Bitcast)
       form.base = builder.value(OpKind::Bitcast, {form.base}, type.element());
     break;

@@ -82,19 +82,22 @@ int Buffer::laneDim() const {
   return -1;
 }
 
-ValueId Planner::allocate(Elem elem, int64_t elements) {
+ValueId Planner::allocate(Type element, int64_t elements) {
   // Buffers are made at the top of the function: their place in scratch does not depend on where they are filled.
-  OpId op = plan.addOp(OpKind::PlanBuffer, {}, {Type::pointer(elem)});
+  ++element.pointerDepth;
+  OpId op = plan.addOp(OpKind::PlanBuffer, {}, {element});
   plan.op(op).attributes.set("elements", Attribute::integerOf(elements));
   constantOps.push_back(op);
   return plan.op(op).results[0];
 }
 
-Buffer Planner::makeBuffer(ValueId value, int laneDim) { return makeBuffer(value, laneDim, tile.type(value).elem); }
+Buffer Planner::makeBuffer(ValueId value, int laneDim) {
+  return makeBuffer(value, laneDim, tile.type(value).element());
+}
 
-Buffer Planner::makeBuffer(ValueId value, int laneDim, Elem elem) {
+Buffer Planner::makeBuffer(ValueId value, int laneDim, Type element) {
   const Type &type = tile.type(value);
-  Buffer buffer{.pointer = allocate(elem, type.size()), .elem = elem};
+  Buffer buffer{.pointer = allocate(element, type.size()), .type = element};
   buffer.strides.assign(type.rank, 0);
   int64_t stride = 1;
   auto place = [&](unsigned d) {

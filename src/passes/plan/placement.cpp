@@ -223,7 +223,7 @@ void Placement::decide() {
       const Type &type = fn.type(result);
       const std::vector<OpId> &pulls = pulledBy[result];
       bool computes = has(op.kind, kElementwise) || op.kind == OpKind::Load;
-      if (!type.isTile() || type.isPointer() || pulls.empty() || !computes)
+      if (!type.isTile() || (type.isPointer() && op.kind != OpKind::Load) || pulls.empty() || !computes)
         continue;
       bool deep = std::any_of(pulls.begin(), pulls.end(),
                               [&](OpId pull) { return pull != *it && entersLoop(op.parent, pull); });

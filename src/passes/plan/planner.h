@@ -28,7 +28,7 @@ namespace opw::passes {
 /// dimension `panelDim` (if any), which is cut into panels of `panel` lanes: (i / panel) * panelStride + i % panel.
 struct Buffer {
   ir::ValueId pointer = ir::kNone;
-  ir::Elem elem = ir::Elem::F32;
+  ir::Type type = ir::Type::scalar(ir::Elem::F32); ///< of an element
   std::vector<int64_t> strides{};
   int panelDim = -1;
   int64_t panel = 0, panelStride = 0;
@@ -112,8 +112,8 @@ public:
   // nest.cpp: buffers
   /// A fresh buffer of the tile's shape with that dimension innermost (-1: the last one).
   Buffer makeBuffer(ir::ValueId tileValue, int laneDim);
-  Buffer makeBuffer(ir::ValueId tileValue, int laneDim, ir::Elem elem);
-  ir::ValueId allocate(ir::Elem elem, int64_t elements);
+  Buffer makeBuffer(ir::ValueId tileValue, int laneDim, ir::Type element);
+  ir::ValueId allocate(ir::Type element, int64_t elements);
   int naturalLane(ir::ValueId tileValue);
   void materialize(ir::ValueId tileValue, const Buffer &into);
   /// The buffer of a value, filled here if it has none; what is filled inside a LazyScope is forgotten at its end.
@@ -125,7 +125,7 @@ public:
   void checkFresh(ir::OpId load) const;
   void rememberWrites(ir::OpId op);
 
-  // store.cpp, reduce.cpp, dot.cpp, control.cpp: lowering of ops in order
+  // store.cpp, reduce.cpp, dot.cpp, elements.cpp, effects.cpp, control.cpp: lowering of ops in order
   void lowerBlock(ir::BlockId block);
   void lowerOp(ir::OpId op);
   void lowerScalarOp(const ir::Op &op);
@@ -138,10 +138,18 @@ public:
   void packOperand(ir::ValueId value, ir::OpId dot, bool lanesSide);
   void packsDefinedBy(ir::OpId id);
   std::vector<std::pair<ir::ValueId, ir::OpId>> fusiblePacks(ir::OpId reduce);
+  void lowerScan(ir::OpId id);
+  void lowerGather(ir::OpId id);
+  void lowerHistogram(ir::OpId id);
+  void lowerMapElementwise(ir::OpId id);
+  void lowerAtomic(ir::OpId id);
+  void lowerPrint(ir::OpId id);
+  void lowerAssert(ir::OpId id);
   void lowerFor(ir::OpId id);
   void lowerIf(ir::OpId id);
-  void assignCarried(const std::vector<std::pair<ir::ValueId, Buffer>> &assignments,
-                     const std::vector<ir::ValueId> &olds);
+  void lowerWhile(ir::OpId id);
+  Buffer startCarried(ir::ValueId carried, ir::ValueId init);
+  void assignCarried(const std::vector<std::pair<ir::ValueId, Buffer>> &assignments);
 
 private:
   friend class LazyScope;

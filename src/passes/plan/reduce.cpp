@@ -202,7 +202,7 @@ void Planner::lowerReduce(OpId id, ValueId fills) {
       for (ValueId operand : op.operands)
         elements.push_back(nest.eval(operand, where));
       for (auto &[value, dot] : packsHere) {
-        Buffer buffer = makeBuffer(value, lane, Elem::F32);
+        Buffer buffer = makeBuffer(value, lane, Type::scalar(Elem::F32));
         ValueId element = nest.eval(value, where);
         if (plan.type(element).elem != Elem::F32)
           element = nest.emit(OpKind::ExtF, {element}, Type::scalar(Elem::F32));

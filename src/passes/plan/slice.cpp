@@ -29,11 +29,13 @@ struct Walk {
     visit(value, moved);
     if (p.buffers[value])
       return;
+    if (p.forms[value] && p.forms[value]->from && p.forms[value]->from->tile != value)
+      go(p.forms[value]->from->tile, moved || !isIdentity(p.forms[value]->from->dims, type.rank));
     if (p.forms[value])
       for (const Term &term : p.forms[value]->terms)
         go(term.tile, moved || !isIdentity(term.dims, type.rank));
     if (p.masks[value])
-      for (const Mask::Rest &rest : p.masks[value]->rest)
+      for (const Element &rest : p.masks[value]->rest)
         go(rest.tile, moved || !isIdentity(rest.dims, type.rank));
     OpId def = p.tile.values[value].op;
     if (def == kNone || Placement::isAnchor(p.tile.op(def)))

@@ -36,10 +36,9 @@ void Planner::materialize(ValueId value, const Buffer &into) {
       depth += !isConstantEqual(index, 0);
   }
   ValueId element = nest.eval(value, at);
-  if (plan.type(element).elem != into.elem)
-    element = nest.emit(plan.type(element).elem == Elem::F16 || plan.type(element).elem == Elem::BF16 ? OpKind::ExtF
-                                                                                                      : OpKind::FpToFp,
-                        {element}, Type::scalar(into.elem));
+  if (Type from = plan.type(element); !(from == into.type))
+    element = nest.emit(from.elem == Elem::F16 || from.elem == Elem::BF16 ? OpKind::ExtF : OpKind::FpToFp, {element},
+                        into.type);
   nest.store(into, at, element);
   while (depth-- > 0)
     nest.close();
@@ -103,7 +102,7 @@ void ifThenElse(Planner &p, ValueId condition, const std::function<void()> &yes,
 /// Equal addresses at equal indices, and different ones at different indices: a load and a store of that form may run
 /// element by element.
 bool sameInjectivePlace(const Planner &p, const Form &a, const Form &b, bool sameBase) {
-  if (!sameBase || a.strides != b.strides || !a.terms.empty() || !b.terms.empty())
+  if (!sameBase || a.strides != b.strides || !a.isAffine() || !b.isAffine())
     return false;
   return a.strides.size() == 1 && a.strides[0] != kNone && p.isConstantEqual(a.strides[0], 1);
 }
@@ -131,7 +130,7 @@ void Planner::lowerStore(OpId id) {
   std::vector<Pulled> guarded;
   std::vector<OpId> always;
   std::vector<Pulled> loads = loadsOf(*this, op.operands);
-  bool fromBuffers = loads.empty() && form.terms.empty();
+  bool fromBuffers = loads.empty() && form.isAffine();
   for (const Pulled &pulled : loads) {
     ValueId from = tile.op(pulled.load).operands[0];
     const Form source = formOf(from);
@@ -139,7 +138,7 @@ void Planner::lowerStore(OpId id) {
     if ((pulled.inPlace && sameInjectivePlace(*this, source, form, source.base == form.base)) ||
         (options.argsDisjoint && here != kNone && there != kNone && here != there))
       continue;
-    if (source.terms.empty() && form.terms.empty())
+    if (source.isAffine() && form.isAffine())
       guarded.push_back(pulled);
     else
       always.push_back(pulled.load);
@@ -163,7 +162,7 @@ void Planner::lowerStore(OpId id) {
     ValueId offset = nest.offset(form, at);
     if (ValueId next = fromBuffers ? advanced(form.base) : kNone; next != kNone)
       nest.prefetch(next, offset);
-    nest.storeMemory(form.base, offset, element, condition);
+    nest.storeMemory(nest.base(form, at), offset, element, condition);
     for (ValueId index : at)
       if (!isConstantEqual(index, 0))
         nest.close();
