@@ -38,9 +38,10 @@ char leading(const std::string &types) {
 llvm::Value *make(llvm::IRBuilder<> &b, const Level &level, const Symbol &symbol, unsigned lanes,
                   llvm::ArrayRef<llvm::Value *> in) {
   char code = leading(symbol.types);
-  bool raised = symbol.function->place == Place::Double && code == 'f';
+  bool isExact = symbol.function->place == Place::Exact;
+  bool raised = (isExact || symbol.function->place == Place::Double) && code == 'f';
   llvm::Type *type = withLanes(raised ? b.getDoubleTy() : typeOfCode(b.getContext(), code), lanes);
-  MathBuilder m(b, level, type, raised ? 24 : 53);
+  MathBuilder m(b, level, type, raised && !isExact ? 24 : 53);
   llvm::SmallVector<llvm::Value *, 4> arguments(in);
   for (llvm::Value *&argument : arguments)
     if (raised && argument->getType()->isFPOrFPVectorTy())

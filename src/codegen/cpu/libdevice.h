@@ -17,6 +17,7 @@ enum class Place : uint8_t {
   Here,     ///< a few instructions where they are needed
   Function, ///< an internal function of the module, once for each vector type
   Double,   ///< such a function; what is asked for in f32 is computed in f64
+  Exact,    ///< as Double, with all places of f64: the f32 may be near a zero
   Remainder ///< on top of the remainder of arith.cpp
 };
 
@@ -87,5 +88,19 @@ Value *asinh(MathBuilder &, Args), *acosh(MathBuilder &, Args), *atanh(MathBuild
 Value *sin(MathBuilder &, Args), *cos(MathBuilder &, Args), *tan(MathBuilder &, Args);
 Value *sinPi(MathBuilder &, Args), *cosPi(MathBuilder &, Args);
 Value *asin(MathBuilder &, Args), *acos(MathBuilder &, Args), *atan(MathBuilder &, Args), *atan2(MathBuilder &, Args);
+
+/// Sine or cosine of quadrant * pi/2 + r.
+Value *turned(MathBuilder &m, Pair r, Value *quadrant, bool cosine);
+
+// libdevice_erf.cpp
+Value *erf(MathBuilder &, Args), *erfc(MathBuilder &, Args), *erfcx(MathBuilder &, Args), *normcdf(MathBuilder &, Args);
+Value *erfinv(MathBuilder &, Args), *erfcinv(MathBuilder &, Args), *normcdfinv(MathBuilder &, Args);
+
+// libdevice_gamma.cpp
+Value *tgamma(MathBuilder &, Args), *lgamma(MathBuilder &, Args);
+
+// libdevice_bessel.cpp
+Value *j0(MathBuilder &, Args), *j1(MathBuilder &, Args), *y0(MathBuilder &, Args), *y1(MathBuilder &, Args);
+Value *jn(MathBuilder &, Args), *yn(MathBuilder &, Args), *i0(MathBuilder &, Args), *i1(MathBuilder &, Args);
 
 } // namespace opw::cpu::libdevice

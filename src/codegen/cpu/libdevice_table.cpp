@@ -5,7 +5,7 @@ namespace opw::cpu::libdevice {
 
 namespace {
 
-constexpr Place kHere = Place::Here, kFunction = Place::Function, kDouble = Place::Double;
+constexpr Place kHere = Place::Here, kFunction = Place::Function, kDouble = Place::Double, kExact = Place::Exact;
 constexpr Toward kNearest = Toward::Nearest, kZero = Toward::Zero, kDown = Toward::Down, kUp = Toward::Up;
 
 const Function kFunctions[] = {
@@ -189,6 +189,25 @@ const Function kFunctions[] = {
     {"asinh", "r:r", kDouble, asinh},
     {"acosh", "r:r", kDouble, acosh},
     {"atanh", "r:r", kDouble, atanh},
+
+    // special functions
+    {"erf", "r:r", kFunction, erf},
+    {"erfc", "r:r", kDouble, erfc},
+    {"erfcx", "r:r", kDouble, erfcx},
+    {"normcdf", "r:r", kDouble, normcdf},
+    {"erfinv", "r:r", kDouble, erfinv},
+    {"erfcinv", "r:r", kDouble, erfcinv},
+    {"normcdfinv", "r:r", kDouble, normcdfinv},
+    {"tgamma", "r:r", kExact, tgamma},
+    {"lgamma", "r:r", kExact, lgamma},
+    {"j0", "r:r", kExact, j0},
+    {"j1", "r:r", kExact, j1},
+    {"jn", "r:ir", kExact, jn},
+    {"y0", "r:r", kExact, y0},
+    {"y1", "r:r", kExact, y1},
+    {"yn", "r:ir", kExact, yn},
+    {"cyl_bessel_i0", "r:r", kExact, i0},
+    {"cyl_bessel_i1", "r:r", kExact, i1},
 };
 
 } // namespace

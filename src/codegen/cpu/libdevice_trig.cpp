@@ -21,7 +21,8 @@ const std::vector<double> kAtan = {-0.3333333333333333,  0.19999999999999804,  -
 const std::vector<double> kAtanMiddle = {-0.333333332791284,  0.1999997721502531,   -0.14284148838971825,
                                          0.11071321390180885, -0.08624350838386147, 0.05047299268442672};
 
-/// Sine or cosine of quadrant * pi/2 + r.
+} // namespace
+
 Value *turned(MathBuilder &m, Pair r, Value *quadrant, bool cosine) {
   auto &b = m.b;
   Value *sine = m.value(m.sinOf(r)), *cos = m.value(m.cosOf(r));
@@ -30,6 +31,8 @@ Value *turned(MathBuilder &m, Pair r, Value *quadrant, bool cosine) {
   Value *sign = b.CreateShl(b.CreateAnd(q, m.i(2)), m.i(62));
   return m.fromBits(b.CreateXor(m.bitsOf(m.select(odd, cos, sine)), sign));
 }
+
+namespace {
 
 /// Of pi * x; whole and half numbers are exact.
 Value *turnedPi(MathBuilder &m, Value *x, bool cosine) {

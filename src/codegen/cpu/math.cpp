@@ -255,8 +255,6 @@ llvm::Value *Emitter::math(OpKind kind, llvm::Value *x) {
   b.clearFastMathFlags(); // every fusion below is written out
   MathBuilder m(b, level, x->getType());
   llvm::Value *result = nullptr;
-  if (m.isWide() && kind == OpKind::Erf)
-    refuse("this function has no CPU emission for f64 yet", "compute it in f32");
   if (m.isWide())
     for (auto [wideKind, symbol] : {std::pair{OpKind::Sin, "__nv_sin"},
                                     {OpKind::Cos, "__nv_cos"},
