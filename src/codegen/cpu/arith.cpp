@@ -441,6 +441,8 @@ llvm::Value *Emitter::compute(const Op &op, llvm::ArrayRef<llvm::Value *> in) {
     llvm::Value *x = toFloat(in[0], type.elem), *y = toFloat(in[1], type.elem), *z = toFloat(in[2], type.elem);
     return fromFloat(b.CreateIntrinsic(llvm::Intrinsic::fma, {x->getType()}, {x, y, z}), type.elem);
   }
+  case OpKind::ExternElementwise:
+    return external(op, in);
   default:
     break;
   }

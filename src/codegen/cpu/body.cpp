@@ -398,7 +398,7 @@ void Emitter::emitOp(OpId id) {
 }
 
 void Emitter::emitPure(const Op &op) {
-  if (op.results.size() != 1 || !has(op.kind, kPure))
+  if (op.results.size() != 1 || !(has(op.kind, kPure) || op.kind == OpKind::ExternElementwise))
     refuse("this operation has no CPU emission yet");
   ValueId result = op.results[0];
   if (!fn.type(result).isScalar())

@@ -18,6 +18,10 @@
 
 namespace opw::cpu {
 
+namespace libdevice {
+struct Symbol;
+}
+
 /// Thrown inside this folder only, caught by emit().
 struct Refusal {
   Diagnostic diagnostic;
@@ -194,6 +198,11 @@ private:
 
   // math.cpp
   llvm::Value *math(ir::OpKind kind, llvm::Value *x);
+
+  // libdevice.cpp
+  llvm::Value *external(const ir::Op &op, llvm::ArrayRef<llvm::Value *> in);
+  llvm::Value *callLibdevice(const libdevice::Symbol &symbol, llvm::ArrayRef<llvm::Value *> in);
+  llvm::Function *libdeviceFunction(const libdevice::Symbol &symbol, unsigned lanes);
 
   // dot.cpp
   void emitDot(const ir::Op &op);

@@ -327,6 +327,7 @@ private:
     case OpKind::Cos:
     case OpKind::Tanh:
     case OpKind::Erf:
+    case OpKind::ExternElementwise:
       return 40;
     case OpKind::DivSI:
     case OpKind::DivUI:

@@ -1,7 +1,7 @@
 // Math functions as straight-line code, for scalars and vectors: no call, so no library, and nothing stands between a
 // loop and its registers. The coefficients are minimax fits (Remez exchange) of the functions named beside them; f32
 // results are within 2 ulp, special values exact.
-#include "codegen/cpu/math_builder.h"
+#include "codegen/cpu/libdevice.h"
 
 #include "llvm/IR/IntrinsicsX86.h"
 
@@ -21,6 +21,14 @@ const std::vector<double> kExp64 = {0.500000000000000004,     0.1666666666666668
                                     0.00833333333331692003,   0.00138888888891172767, 0.00019841269896673631,
                                     0.0000248015869245605509, 2.75572345660130401e-6, 2.75575828470860945e-7,
                                     2.51121420278060623e-8,   2.082651699144883e-9};
+// as kExp32, for f32 results by way of f64
+const std::vector<double> kExpMiddle = {0.5,
+                                        0.16666666718997508,
+                                        0.041666666718980845,
+                                        0.008333298483754886,
+                                        0.001388885404961482,
+                                        0.0001989927395864936,
+                                        2.4859578222625295e-05};
 // (exp(r) - 1) / r on |r| <= ln(2)/32, (2^r - 1) / r on |r| <= 1/32
 const std::vector<double> kExpTable = {1, 0.5000163235858484, 0.16666846173335914};
 const std::vector<double> kExpTwoTable = {0.693147184149781, 0.24023434967524965, 0.05550030425786309};
@@ -39,6 +47,17 @@ const std::vector<double> kLog32 = {0.333333317056024538,  -0.250008209744684038
 const std::vector<double> kLog64 = {0.66666666666666661,  0.400000000000062429, 0.285714285690872774,
                                     0.222222226465767503, 0.181817756836927546, 0.153870899431857813,
                                     0.132501368436070863, 0.132511563466978367};
+// the same for f32 results by way of f64, and with 2/3 taken off and divided by s^2
+const std::vector<double> kLogMiddle = {0.6666666666737623, 0.39999998795791064, 0.2857175485162511,
+                                        0.22191380789044335, 0.1936304304875125};
+const std::vector<double> kLogTail = {0.4,
+                                      0.2857142857142937,
+                                      0.22222222221655138,
+                                      0.18181818335562422,
+                                      0.15384594944397145,
+                                      0.1333480567929862,
+                                      0.11706209953545593,
+                                      0.11723454509814604};
 // (tanh(x) - x) / x^3 in x^2 on |x| <= sqrt(0.4)
 const std::vector<double> kTanh = {-0.333333304500313582, 0.133331916321517563,    -0.053944887568612889,
                                    0.0216901480601331301, -0.00815068528272881869, 0.00211800794133266908};
@@ -168,6 +187,53 @@ llvm::Value *MathBuilder::log(llvm::Value *x, bool base2) {
   return b.CreateSelect(b.CreateFCmpOLT(x, c(0)), llvm::ConstantFP::getNaN(type), result);
 }
 
+/// Both for |x| < 1100.
+Scaled MathBuilder::expMinusOneOf(Pair x) {
+  Scaled result;
+  result.n = whole(x.high, 1.44269504088896340736, result.bits);
+  llvm::Value *first = fma(result.n, c(-0x1.62e42fefa38p-1), x.high); // exact
+  llvm::Value *r = fma(result.n, c(-0x1.ef35793c7673p-45), first), *low = x.low;
+  if (exact)
+    low = lowSum(fma(result.n, c(-0x1.ef35793c7673p-45), sub(first, r)), x.low);
+  llvm::Value *tail = mul(mul(r, r), poly(r, pick(kExp64, kExpMiddle)));
+  if (low)
+    tail = add(tail, fma(low, add(r, tail), low)); // low * exp(r)
+  result.p = quickSum(r, tail);
+  return result;
+}
+
+Scaled MathBuilder::expOf(Pair x) {
+  Scaled result = expMinusOneOf(x);
+  Pair one = quickSum(c(1), result.p.high);
+  result.p = quickSum(one.high, lowSum(one.low, result.p.low));
+  return result;
+}
+
+/// x = 2^e m as in log(); with s = f / (2 + f), f = m - 1, log(m) = 2s + s^3 (2/3 + s^2 ...), of which the first two
+/// terms are pairs.
+Pair MathBuilder::logOf(Pair x) {
+  llvm::Value *tiny = less(x.high, 0x1p-1022);
+  llvm::Value *bits = bitsOf(b.CreateSelect(tiny, mul(x.high, c(0x1p52)), x.high));
+  llvm::Value *k = b.CreateAShr(b.CreateSub(bits, i(0x3fe6a09e667f3bcd)), i(52));
+  llvm::Value *m = fromBits(b.CreateSub(bits, b.CreateShl(k, i(52))));
+  llvm::Value *narrow = b.CreateTrunc(k, like(b.getInt32Ty()));
+  llvm::Value *e = add(b.CreateSIToFP(narrow, type), b.CreateSelect(tiny, c(-52), c(0)));
+  llvm::Value *f = sub(m, c(1));
+  if (!exact) {
+    llvm::Value *s = div(f, add(f, c(2))), *z = mul(s, s);
+    llvm::Value *log = fma(mul(s, z), poly(z, kLogMiddle), add(s, s));
+    return {fma(e, c(0.6931471805599453), log)};
+  }
+  llvm::Value *rest =
+      x.low ? mul(x.low, power(b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, b.CreateNeg(k), i(-1022)))) : nullptr;
+  Pair two = quickSum(c(2), f);
+  Pair s = over({f, rest}, {two.high, lowSum(two.low, rest)}), z = times(s, s);
+  Pair inner = quickSum(c(0.6666666666666666), mul(z.high, poly(z.high, kLogTail)));
+  inner.low = add(inner.low, c(3.700743415417188e-17));
+  Pair log = plus(twice(s, 2), times(s, times(z, inner)));
+  return plus({mul(e, c(0x1.62e42fefa38p-1)), mul(e, c(0x1.ef35793c7673p-45))}, log);
+}
+
 llvm::Value *MathBuilder::tanh(llvm::Value *x) {
   llvm::Value *size = abs(x), *z = mul(x, x);
   llvm::Value *small = fma(mul(x, z), poly(z, kTanh), x);
@@ -189,10 +255,14 @@ llvm::Value *Emitter::math(OpKind kind, llvm::Value *x) {
   b.clearFastMathFlags(); // every fusion below is written out
   MathBuilder m(b, level, x->getType());
   llvm::Value *result = nullptr;
-  bool onlyNarrow = kind == OpKind::Sin || kind == OpKind::Cos || kind == OpKind::Tanh || kind == OpKind::Erf;
-  if (onlyNarrow && m.isWide())
-    refuse("this function has no CPU emission for f64 yet", "compute it in f32");
-  switch (kind) {
+  if (m.isWide())
+    for (auto [wideKind, symbol] : {std::pair{OpKind::Sin, "__nv_sin"},
+                                    {OpKind::Cos, "__nv_cos"},
+                                    {OpKind::Tanh, "__nv_tanh"},
+                                    {OpKind::Erf, "__nv_erf"}})
+      if (kind == wideKind)
+        result = callLibdevice(libdevice::find(symbol), {x});
+  switch (result ? OpKind::Constant : kind) {
   case OpKind::Sqrt:
   case OpKind::PreciseSqrt:
     result = call(llvm::Intrinsic::sqrt, {x});

@@ -99,8 +99,11 @@ void Normalizer::dotScaled(Frame &frame, const Op &op) {
   auto operand = [&](size_t side, const char *format, const char *hasScale, const char *kPack) {
     unsigned depth = side == 0 ? rank - 1 : rank - 2, other = side == 0 ? rank - 2 : rank - 1;
     ValueId tile = in(side);
+    std::string_view name = op.attributes.textOr(format, "");
+    if (name == "e2m3" || name == "e3m2")
+      refuse(frame, op, "operand of format " + std::string(name), "use e2m1, e4m3, e5m2, bf16 or fp16");
     const Attribute *alongDepth = op.attributes.find(kPack);
-    if (op.attributes.textOr(format, "") == "e2m1")
+    if (name == "e2m1")
       tile = unpackE2m1(tile, alongDepth && alongDepth->integer == 0 ? other : depth);
     else if (Type type = out.type(tile); type.elem != Elem::F32)
       tile = b.value(type.elem == Elem::F16 || type.elem == Elem::BF16 ? OpKind::ExtF : OpKind::FpToFp, {tile},
