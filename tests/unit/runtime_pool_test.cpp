@@ -160,7 +160,9 @@ int32_t note(const opw_cpu_args_t *args, int64_t lo, int64_t hi, opw_cpu_scratch
       if (own[i] != mark)
         record.clean = false;
   if (record.failAt >= lo && record.failAt < hi) {
-    args->launch->fail(args->launch->ctx, 3, record.failAt);
+    static const opw_cpu_site_t site{sizeof site, 12, "kernel.py", "k", "x is negative", nullptr, 0, 0,
+                                     OPW_NONE,    0,  0,           0};
+    args->launch->fail(args->launch->ctx, &site, record.failAt);
     return 1;
   }
   return 0;
@@ -242,7 +244,7 @@ TEST(Launch, FailureNamesSiteAndProgram) {
   record.failAt = 17;
   Ran r = launch(record, {1000, 1, 1}, {note, 0, 1, false});
   EXPECT_EQ(r.status, OPW_E_ASSERT);
-  EXPECT_EQ(r.text, "device assertion 3 failed in program 17");
+  EXPECT_EQ(r.text, "kernel.py:12: device assertion failed: x is negative, in program (17, 0, 0) of kernel 'k'");
 }
 
 TEST(Launch, NoMemoryForScratchIsSaid) {

@@ -3,6 +3,7 @@
 #include "ir/parser.h"
 #include "ir/verify.h"
 #include "passes/lower_to_plan.h"
+#include "passes/normalize.h"
 
 #include <fstream>
 #include <iostream>
@@ -15,7 +16,7 @@ constexpr const char *kUsage =
     "usage: opwright-opt [options] [file]\n"
     "Reads TTIR (a module with tt.func) or the printed IR (func) from the file or from standard input, and prints the "
     "IR.\n"
-    "  --stop-after=STAGE  import (the default) or plan; a text of plan ops is past both\n"
+    "  --stop-after=STAGE  import (the default), normalize or plan; a text of plan ops is past them all\n"
     "  --lanes=N           elements of the target's widest f32 vector, for plan (16)\n"
     "  --args-disjoint     memory behind different pointer arguments does not overlap, for plan\n"
     "  --verify            print nothing when the module is valid\n"
@@ -59,7 +60,10 @@ opw::Result<opw::ir::Module> produce(const std::string &text, const std::string 
     return module;
   if (opw::Status verified = opw::ir::verify(*module); !verified)
     return std::move(verified.diagnostics());
-  return opw::passes::lowerToPlan(*module, options.plan);
+  opw::Result<opw::ir::Module> normal = opw::passes::normalize(*module);
+  if (!normal || options.stopAfter == "normalize")
+    return normal;
+  return opw::passes::lowerToPlan(*normal, options.plan);
 }
 
 int run(const Options &options) {
@@ -92,7 +96,7 @@ bool readOption(const std::string &argument, Options &options) {
     options.plan.argsDisjoint = true;
   } else if (argument.rfind("--stop-after=", 0) == 0) {
     options.stopAfter = valueOf("--stop-after=");
-    return options.stopAfter == "import" || options.stopAfter == "plan";
+    return options.stopAfter == "import" || options.stopAfter == "normalize" || options.stopAfter == "plan";
   } else if (argument.rfind("--lanes=", 0) == 0) {
     std::string digits = valueOf("--lanes=");
     bool valid = !digits.empty() && digits.size() < 4 && digits.find_first_not_of("0123456789") == std::string::npos;

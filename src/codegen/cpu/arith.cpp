@@ -346,6 +346,25 @@ llvm::Constant *Emitter::identity(OpKind kind, const Type &type) {
   refuse("a lane loop cannot combine values of type " + type.str() + " with " + std::string(ir::name(kind)));
 }
 
+/// x * y + z of a format of 16 or 8 bits, rounded once: the product is exact in f64, the sum is rounded to odd there,
+/// so that rounding it again sees on which side of a tie it was.
+llvm::Value *Emitter::narrowFma(Elem elem, llvm::ArrayRef<llvm::Value *> in) {
+  llvm::FastMathFlags saved = b.getFastMathFlags();
+  b.clearFastMathFlags();
+  auto wide = [&](llvm::Value *x) { return convertFloat(x, elem, Elem::F64, false); };
+  llvm::Value *product = b.CreateFMul(wide(in[0]), wide(in[1])), *z = wide(in[2]);
+  llvm::Value *sum = b.CreateFAdd(product, z), *back = b.CreateFSub(sum, product);
+  llvm::Value *error = b.CreateFAdd(b.CreateFSub(product, b.CreateFSub(sum, back)), b.CreateFSub(z, back));
+  llvm::Type *type = sum->getType(), *bits = type->getWithNewType(b.getInt64Ty());
+  llvm::Constant *zero = llvm::Constant::getNullValue(type);
+  llvm::Value *inexact = b.CreateFCmpONE(error, zero); // no: of infinities and NaN too
+  llvm::Value *above = b.CreateAnd(inexact, b.CreateXor(b.CreateFCmpOLT(error, zero), b.CreateFCmpOLT(sum, zero)));
+  llvm::Value *cut = b.CreateSub(b.CreateBitCast(sum, bits), b.CreateZExt(above, bits));
+  llvm::Value *odd = b.CreateBitCast(b.CreateOr(cut, b.CreateZExt(inexact, bits)), type);
+  b.setFastMathFlags(saved);
+  return convertFloat(odd, Elem::F64, elem, false);
+}
+
 // ---- every elementwise op
 // --------------------------------------------------------------------------------------------
 
@@ -438,6 +457,8 @@ llvm::Value *Emitter::compute(const Op &op, llvm::ArrayRef<llvm::Value *> in) {
     return op.kind == OpKind::NegF ? b.CreateXor(in[0], sign) : b.CreateAnd(in[0], llvm::ConstantExpr::getNot(sign));
   }
   case OpKind::Fma: {
+    if (bitWidth(type.elem) < 32)
+      return narrowFma(type.elem, in);
     llvm::Value *x = toFloat(in[0], type.elem), *y = toFloat(in[1], type.elem), *z = toFloat(in[2], type.elem);
     return fromFloat(b.CreateIntrinsic(llvm::Intrinsic::fma, {x->getType()}, {x, y, z}), type.elem);
   }

@@ -173,6 +173,7 @@ private:
   llvm::Value *bitcast(const ir::Op &op, llvm::Value *x);
   llvm::Value *clamp(const ir::Op &op, llvm::ArrayRef<llvm::Value *> in);
 
+  llvm::Value *narrowFma(ir::Elem elem, llvm::ArrayRef<llvm::Value *> in);
   llvm::Value *extremeNumber(llvm::Value *x, llvm::Value *y, bool largest);
 
   // division.cpp

@@ -252,7 +252,11 @@ void Planner::defineForm(const Op &op) {
     bool negative = op.kind == OpKind::SubI;
     Form a = formOf(op.operands[0]), b = formOf(op.operands[1]);
     ValueId zero = constant(0);
-    if (op.kind == OpKind::AddPtr)
+    if (a.from) {
+      form.from = a.from;
+      if (!isConstantEqual(b.base, 0)) // what all elements have in common has no base to go to: added one by one
+        return;
+    } else if (op.kind == OpKind::AddPtr)
       form.base =
           isConstantEqual(b.base, 0) ? a.base : builder.value(OpKind::AddPtr, {a.base, b.base}, plan.type(a.base));
     else
