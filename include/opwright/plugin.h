@@ -376,14 +376,27 @@ typedef struct opw_tma_t { /* leaf, 24 bytes */
 
 /* ---- CPU kernels -------------------------------------------------------------------------------- */
 
+enum { OPW_SITE_HEX = 1u, OPW_SITE_POINTER = 2u };
+
+typedef struct opw_cpu_site_t { /* a print or assertion in a kernel; constant data of its object */
+  uint32_t struct_size, line;   /* line 0: not known */
+  const char *file, *kernel;
+  const char *text;       /* prefix of a print, message of an assertion */
+  const int64_t *extents; /* sizes of the tile that is printed */
+  uint32_t rank, flags;
+  uint32_t dtype; /* of what is printed; OPW_NONE = the text alone */
+  uint32_t operand, operand_count, reserved;
+} opw_cpu_site_t;
+
 typedef struct opw_cpu_launch_t { /* one per launch, shared by its threads */
   uint32_t struct_size;
   int32_t failed; /* atomic; set non-zero by the first failing program */
   uint64_t epoch; /* non-zero, unique per process and submission; part of every memo key */
   int64_t ticket; /* atomic, next program of an order-sensitive kernel */
   void *ctx;
-  void (*fail)(void *ctx, uint32_t site, int64_t program);
-  void (*print)(void *ctx, uint32_t site, int64_t program, const void *values, uint64_t count);
+  void (*fail)(void *ctx, const opw_cpu_site_t *site, int64_t program);
+  /* One element: index has site->rank entries; bits are an integer extended to 64 bit, or a double. */
+  void (*print)(void *ctx, const opw_cpu_site_t *site, int64_t program, const int64_t *index, uint64_t bits);
 } opw_cpu_launch_t;
 
 typedef struct opw_cpu_args_t {

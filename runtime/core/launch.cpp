@@ -2,9 +2,13 @@
 
 #include "core/error.h"
 #include "core/pool.h"
+#include "core/print.h"
 #include "core/thread.h"
 
 #include <atomic>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
 
 namespace opw::runtime {
 namespace {
@@ -17,32 +21,50 @@ uint64_t nextEpoch() {
   return (submissions.fetch_add(1, std::memory_order_relaxed) + 1) * UINT64_C(0x9E3779B97F4A7C15);
 }
 
-struct Failure {
-  std::atomic<uint32_t> state{0}; // 0 none, 1 being written, 2 written
-  uint32_t site = 0;
-  int64_t program = -1;
-};
-
-void noteFailure(void *ctx, uint32_t site, int64_t program) {
-  auto *failure = static_cast<Failure *>(ctx);
-  uint32_t none = 0;
-  if (failure->state.compare_exchange_strong(none, 1)) {
-    failure->site = site;
-    failure->program = program;
-    failure->state.store(2, std::memory_order_release);
-  }
-}
-
-void dropPrint(void *, uint32_t, int64_t, const void *, uint64_t) {}
-
 struct Launch {
   const CpuKernel *kernel;
   opw_cpu_args_t args;
   opw_cpu_launch_t shared;
   int64_t programs;
-  Failure failure;
+  const opw_host_t *host;
   std::atomic<uint32_t> outOfMemory{0};
+  // The first failure.
+  std::atomic<uint32_t> failure{0}; // 0 none, 1 being written, 2 written
+  const opw_cpu_site_t *failedSite = nullptr;
+  int64_t failedProgram = -1;
 };
+
+void noteFailure(void *ctx, const opw_cpu_site_t *site, int64_t program) {
+  auto *launch = static_cast<Launch *>(ctx);
+  uint32_t none = 0;
+  if (launch->failure.compare_exchange_strong(none, 1)) {
+    launch->failedSite = site;
+    launch->failedProgram = program;
+    launch->failure.store(2, std::memory_order_release);
+  }
+}
+
+bool hostHas(const opw_host_t *host, size_t end) { return host && host->struct_size >= end; }
+
+// To the host's log where it has one, else to the standard output.
+void print(void *ctx, const opw_cpu_site_t *site, int64_t program, const int64_t *index, uint64_t bits) {
+  auto *launch = static_cast<Launch *>(ctx);
+  char text[1024];
+  formatPrint(text, sizeof text - 1, *site, launch->args.grid, program, index, bits);
+  const opw_host_t *host = launch->host;
+  if (hostHas(host, offsetof(opw_host_t, log) + sizeof host->log) && host->log) {
+    host->log(host->ctx, 3, text);
+    return;
+  }
+  size_t length = strlen(text);
+  text[length++] = '\n';
+  for (size_t done = 0; done < length;) {
+    ssize_t count = write(STDOUT_FILENO, text + done, length - done);
+    if (count <= 0 && errno != EINTR)
+      return; // nobody to print to
+    done += count > 0 ? static_cast<size_t>(count) : 0;
+  }
+}
 
 bool failed(const Launch &launch) { return __atomic_load_n(&launch.shared.failed, __ATOMIC_RELAXED) != 0; }
 
@@ -76,8 +98,6 @@ opw_status_t body(void *p, int64_t begin, int64_t end) {
   }
   return OPW_E_ASSERT;
 }
-
-bool hostHas(const opw_host_t *host, size_t end) { return host && host->struct_size >= end; }
 
 opw_status_t dispatch(Launch &launch, const opw_host_t *host) {
   bool hostLoop = hostHas(host, offsetof(opw_host_t, parallel_for) + sizeof host->parallel_for) && host->parallel_for;
@@ -116,9 +136,10 @@ opw_status_t launchCpu(const CpuKernel &kernel, const uint32_t grid[3], const ui
   launch.programs = programs;
   launch.shared.struct_size = sizeof launch.shared;
   launch.shared.epoch = nextEpoch();
-  launch.shared.ctx = &launch.failure;
+  launch.host = host;
+  launch.shared.ctx = &launch;
   launch.shared.fail = noteFailure;
-  launch.shared.print = dropPrint;
+  launch.shared.print = print;
   launch.args.struct_size = sizeof launch.args;
   launch.args.grid[0] = grid[0];
   launch.args.grid[1] = grid[1];
@@ -134,9 +155,13 @@ opw_status_t launchCpu(const CpuKernel &kernel, const uint32_t grid[3], const ui
     return fail(error, OPW_E_MEMORY, "no memory for %llu bytes of scratch per thread",
                 static_cast<unsigned long long>(kernel.scratchBytes));
   if (failed(launch)) {
-    if (launch.failure.state.load(std::memory_order_acquire) == 2)
-      return fail(error, OPW_E_ASSERT, "device assertion %u failed in program %lld", launch.failure.site,
-                  static_cast<long long>(launch.failure.program));
+    if (launch.failure.load(std::memory_order_acquire) == 2) {
+      const opw_cpu_site_t &site = *launch.failedSite;
+      char ids[80];
+      formatProgram(ids, sizeof ids, grid, launch.failedProgram);
+      return fail(error, OPW_E_ASSERT, "%s:%u: device assertion failed: %s, in program %s of kernel '%s'", site.file,
+                  site.line, site.text, ids, site.kernel);
+    }
     return fail(error, OPW_E_ASSERT, "a program of the kernel failed");
   }
   return fail(error, OPW_E_HOST, "the host's parallel_for failed with status %d", status);

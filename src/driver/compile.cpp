@@ -6,6 +6,8 @@
 #include "frontend/ttir/parse.h"
 #include "ir/verify.h"
 #include "passes/lower_to_plan.h"
+#include "passes/normalize.h"
+#include "passes/order_sensitive.h"
 #include "support/check.h"
 
 #include <chrono>
@@ -60,9 +62,20 @@ Result<CompiledKernel> compileStages(std::string_view ttir, const CompileOptions
     return std::move(tile.diagnostics());
   stages.dump("parse.ir", ir::print(*tile));
 
+  // One function of scalars and tiles with structured control; calls, branches, block pointers and descriptors are
+  // gone.
+  auto normal = stages.run("normalize", [&] { return passes::normalize(*tile); });
+  if (!normal)
+    return std::move(normal.diagnostics());
+  stages.dump("normalize.ir", ir::print(*normal));
+#ifndef NDEBUG
+  if (Status valid = ir::verify(*normal); !valid)
+    OPW_CHECK(false, "the normalized module is not valid: " + render(valid.diagnostics()));
+#endif
+
   // Tile IR -> plan IR: tiles are gone; there are loops, buffers and single elements.
   auto plan = stages.run("plan", [&] {
-    return passes::lowerToPlan(*tile, {.argsDisjoint = options.argsDisjoint, .vectorLanes = level->lanes(32)});
+    return passes::lowerToPlan(*normal, {.argsDisjoint = options.argsDisjoint, .vectorLanes = level->lanes(32)});
   });
   if (!plan)
     return std::move(plan.diagnostics());
@@ -86,6 +99,7 @@ Result<CompiledKernel> compileStages(std::string_view ttir, const CompileOptions
   kernel.object = std::move(emitted->object);
   kernel.scratchBytes = emitted->scratchBytes;
   kernel.name = function.name;
+  kernel.ordered = passes::isOrderSensitive(normal->functions.front());
   for (ir::ValueId argument : function.arguments())
     kernel.params.push_back({function.type(argument).isPointer(), function.type(argument).elem});
   return kernel;

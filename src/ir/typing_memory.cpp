@@ -56,7 +56,8 @@ void atomicRmw(const OpView &view) {
   view.resultIs(value);
   if (view.operandCount() > 2)
     view.operandIs(2, maskOf(value));
-  view.keyword("atomic_rmw_op", {"and", "or", "xor", "add", "fadd", "max", "min", "umax", "umin", "exch"});
+  view.keyword("atomic_rmw_op",
+               {"and", "or", "xor", "add", "fadd", "max", "min", "umax", "umin", "exch", "inc", "dec"});
   ordering(view);
 }
 

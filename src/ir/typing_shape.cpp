@@ -178,6 +178,31 @@ void dot(const OpView &view) {
     view.keyword("inputPrecision", {"tf32", "tf32x3", "ieee", "bf16x3", "bf16x6"});
 }
 
+/// Extents of an operand of a scaled dot, as logarithms: e2m1 has two numbers in a byte, along the depth or not.
+struct ScaledSide {
+  unsigned depth, other;
+};
+
+ScaledSide scaledSide(const OpView &view, size_t side, std::string_view format, std::string_view kPack) {
+  const Type &type = view.in(side);
+  unsigned depthAt = side == 0 ? type.rank - 1u : type.rank - 2u, otherAt = side == 0 ? type.rank - 2u : type.rank - 1u;
+  ScaledSide extents{type.log2dim[depthAt], type.log2dim[otherAt]};
+  std::string_view name = view.op.attributes.textOr(format, "");
+  Elem expected = name == "e4m3"   ? Elem::F8E4M3FN
+                  : name == "e5m2" ? Elem::F8E5M2
+                  : name == "bf16" ? Elem::BF16
+                  : name == "fp16" ? Elem::F16
+                                   : Elem::I8;
+  if (type.elem != expected || type.isPointer())
+    OpView::fail("found " + type.str() + " as '" + std::string(name) + "', expected elements of type " +
+                 std::string(ir::name(expected)));
+  if (name == "e2m1") {
+    const Attribute *alongDepth = view.op.attributes.find(kPack);
+    ++(alongDepth && alongDepth->integer == 0 ? extents.other : extents.depth);
+  }
+  return extents;
+}
+
 void dotScaled(const OpView &view) {
   constexpr std::string_view kFormats[] = {"e4m3", "e5m2", "e2m3", "e3m2", "e2m1", "bf16", "fp16"};
   for (size_t i = 0; i < view.operandCount(); ++i)
@@ -186,7 +211,27 @@ void dotScaled(const OpView &view) {
   view.keyword("rhs", kFormats);
   size_t scales = (view.op.attributes.has("lhsScale") ? 1u : 0u) + (view.op.attributes.has("rhsScale") ? 1u : 0u);
   view.operandCountIs(3 + scales, 3 + scales);
-  view.resultIs(view.in(2));
+  const Type &c = view.in(2);
+  view.resultIs(c);
+  unsigned rank = c.rank;
+  bool sameRank = (rank == 2 || rank == 3) && c.elem == Elem::F32;
+  for (size_t i = 0; i < view.operandCount(); ++i)
+    sameRank &= view.in(i).rank == rank && (rank == 2 || view.in(i).log2dim[0] == c.log2dim[0]);
+  OpView::require(sameRank, "expected operands, scales and an f32 result of rank 2, or 3 with one batch size");
+  ScaledSide a = scaledSide(view, 0, "lhs", "lhs_k_pack"), b = scaledSide(view, 1, "rhs", "rhs_k_pack");
+  if (a.depth != b.depth || a.other != c.log2dim[rank - 2] || b.other != c.log2dim[rank - 1])
+    OpView::fail("cannot multiply " + view.in(0).str() + " by " + view.in(1).str() + " into " + c.str());
+  size_t next = 3;
+  for (auto [attribute, side] : {std::pair{"lhsScale", a}, std::pair{"rhsScale", b}}) {
+    if (!view.op.attributes.has(attribute))
+      continue;
+    const Type &scale = view.in(next++);
+    bool fits = scale.elem == Elem::I8 && !scale.isPointer() && scale.log2dim[rank - 2] == side.other &&
+                scale.log2dim[rank - 1] <= side.depth;
+    if (!fits)
+      OpView::fail("found " + scale.str() + " as '" + attribute + "', expected bytes, one row of scales for each of " +
+                   std::to_string(1u << side.other) + " rows");
+  }
 }
 
 std::vector<Type> elementsOf(const OpView &view) {

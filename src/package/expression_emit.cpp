@@ -200,34 +200,28 @@ std::optional<int32_t> axisOf(std::string_view text) {
 
 } // namespace
 
-Result<NodePtr> foldExpression(NodePtr node, const Place &place) {
-  for (NodePtr &child : node->children) {
-    Result<NodePtr> folded = foldExpression(std::move(child), place);
-    if (!folded)
-      return folded;
-    child = std::move(*folded);
-  }
+void foldExpression(NodePtr &node) {
+  for (NodePtr &child : node->children)
+    foldExpression(child);
   if (node->children.empty())
-    return node;
+    return;
   if (node->op == OPW_X_SELECT && node->children[0]->op == OPW_X_INT) {
     NodePtr taken = std::move(node->children[node->children[0]->integer != 0 ? 1 : 2]);
-    return taken;
+    node = std::move(taken);
+    return;
   }
   bool constant =
       std::all_of(node->children.begin(), node->children.end(), [](const NodePtr &c) { return c->isConstant(); });
   if (!constant || node->op == OPW_X_SELECT)
-    return node;
+    return;
   bool binary = isBinaryInteger(node->op), unary = node->op >= OPW_X_NOT && node->op <= OPW_X_NPOW2;
-  if (!binary && !unary) {
-    foldFloat(*node);
-    return node;
-  }
+  if (!binary && !unary)
+    return foldFloat(*node);
   int64_t a = node->children[0]->integer;
   std::optional<int64_t> value = binary ? foldBinary(node->op, a, node->children[1]->integer) : foldUnary(node->op, a);
   // A constant that cannot be computed stays: it may be the side of a select that is never taken.
   if (value)
     becomeInteger(*node, *value);
-  return node;
 }
 
 Result<Program> emitExpression(const Node &node, Pools &pools, const Place &place) {
@@ -251,10 +245,8 @@ Result<Program> compileExpression(std::string_view text, const Scope &scope, Poo
   Result<NodePtr> parsed = parseExpression(text, scope, what);
   if (!parsed)
     return parsed.diagnostics();
-  Result<NodePtr> folded = foldExpression(std::move(*parsed), place);
-  if (!folded)
-    return folded.diagnostics();
-  return emitExpression(**folded, pools, place);
+  foldExpression(*parsed);
+  return emitExpression(**parsed, pools, place);
 }
 
 Result<Program> compileInteger(std::string_view text, const Scope &scope, Pools &pools, const std::string &what) {

@@ -84,6 +84,7 @@ private:
   size_t pos = 0;
   Token token;
   int nesting = 0;
+  size_t nodes = 0;
   std::optional<Diagnostic> failed; ///< the first error; parsing goes on with dummies that nobody sees
 
   NodePtr fail(uint32_t column, std::string message, std::string hint = {}) {
@@ -95,6 +96,9 @@ private:
   }
 
   NodePtr leaf(uint8_t op, uint32_t column, bool isFloat = false) {
+    if (++nodes == OPW_MAX_CODE + 1)
+      fail(column, "the expression has more than " + std::to_string(OPW_MAX_CODE) + " operations",
+           "name common parts in vars");
     auto node = std::make_unique<Node>();
     node->op = op;
     node->column = column;

@@ -29,11 +29,11 @@ struct Place {
   Diagnostic error(uint32_t column, std::string message, std::string hint = {}) const;
 };
 
-/// Parses and types the whole text.
+/// Parses and types the whole text; the tree has at most OPW_MAX_CODE nodes, so it may be walked by recursion.
 Result<NodePtr> parseExpression(std::string_view text, const Scope &scope, const std::string &what);
 
 /// Folds constants. What would be poison (1 // 0, an overflow) stays: it may be the side of a select that is not taken.
-Result<NodePtr> foldExpression(NodePtr node, const Place &place);
+void foldExpression(NodePtr &node);
 
 /// Postfix code of a folded tree.
 Result<Program> emitExpression(const Node &node, Pools &pools, const Place &place);

@@ -31,11 +31,7 @@ Function Planner::run() {
   plan.attributes = tile.attributes;
   plan.argumentAttributes = tile.argumentAttributes;
   plan.location = tile.location;
-  if (tile.body.blocks.size() != 1) {
-    OpId last = tile.block(tile.body.blocks.front()).ops.back();
-    refuse(last, "branch out of the middle of a kernel (early return) has no CPU lowering yet",
-           "put the rest of the kernel under the opposite condition");
-  }
+  OPW_CHECK(tile.body.blocks.size() == 1, "the planner takes structured control alone");
   BlockId entry = plan.addBlock();
   plan.body.blocks.push_back(entry);
   builder.setBlock(entry);
@@ -64,6 +60,7 @@ void Planner::lowerBlock(BlockId block) {
     current = id;
     builder.setLocation(tile.op(id).location);
     lowerOp(id);
+    rememberWrites(id);
     for (ValueId result : tile.op(id).results)
       if (placement.of(result).buffered && placement.of(result).atDefinition && !buffers[result]) {
         if (OpId reduction = reductionToDoWith(result); reduction != kNone) {
@@ -98,18 +95,40 @@ void Planner::lowerOp(OpId id) {
     return lowerFor(id);
   case OpKind::If:
     return lowerIf(id);
+  case OpKind::While:
+    return lowerWhile(id);
   case OpKind::Store:
     return lowerStore(id);
   case OpKind::Reduce:
     return lowerReduce(id);
   case OpKind::Dot:
     return lowerDot(id);
+  case OpKind::Scan:
+    return lowerScan(id);
+  case OpKind::Gather:
+    return lowerGather(id);
+  case OpKind::Histogram:
+    return lowerHistogram(id);
+  case OpKind::MapElementwise:
+    return lowerMapElementwise(id);
+  case OpKind::AtomicRmw:
+  case OpKind::AtomicCas:
+  case OpKind::AtomicPoll:
+  case OpKind::AtomicLoad:
+  case OpKind::AtomicStore:
+    return lowerAtomic(id);
+  case OpKind::Print:
+    return lowerPrint(id);
+  case OpKind::Assert:
+    return lowerAssert(id);
   case OpKind::Return:
     if (!op.operands.empty())
       refuse(id, "kernel that returns a value", "store results through pointers");
     builder.create(OpKind::Return, {}, {});
     return;
-  case OpKind::Yield: // its operands are taken by the loop or condition that it ends
+  case OpKind::Yield: // operands of the ends of regions are taken by the op that has the region
+  case OpKind::Condition:
+  case OpKind::MapElementwiseReturn:
   case OpKind::Assume:
   case OpKind::Barrier: // one program is one thread: its effects are in order already
   case OpKind::GpuBarrier:
@@ -134,8 +153,8 @@ void Planner::lowerOp(OpId id) {
     for (size_t i = 1; i < op.operands.size(); ++i)
       operands.push_back(scalar(op.operands[i]));
     scalars[op.results[0]] = builder.value(OpKind::PlanLoad, std::move(operands), tile.type(op.results[0]));
-  } else if (onlyScalars && ((has(op.kind, kElementwise) && has(op.kind, kPure)) || op.kind == OpKind::GetProgramId ||
-                             op.kind == OpKind::GetNumPrograms)) {
+  } else if (onlyScalars && ((has(op.kind, kElementwise) && op.kind != OpKind::ElementwiseInlineAsm) ||
+                             op.kind == OpKind::GetProgramId || op.kind == OpKind::GetNumPrograms)) {
     lowerScalarOp(op);
   } else if (Placement::isAnchor(op) || onlyScalars) {
     refuse(id, "operation has no CPU lowering yet", "docs/operations.md lists what is supported");

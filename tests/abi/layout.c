@@ -170,6 +170,20 @@ AT(opw_tma_t, elem_type, 2);
 AT(opw_tma_t, fp4_padded, 3);
 AT(opw_tma_t, block, 4);
 
+SIZE(opw_cpu_site_t, 64);
+AT(opw_cpu_site_t, struct_size, 0);
+AT(opw_cpu_site_t, line, 4);
+AT(opw_cpu_site_t, file, 8);
+AT(opw_cpu_site_t, kernel, 16);
+AT(opw_cpu_site_t, text, 24);
+AT(opw_cpu_site_t, extents, 32);
+AT(opw_cpu_site_t, rank, 40);
+AT(opw_cpu_site_t, flags, 44);
+AT(opw_cpu_site_t, dtype, 48);
+AT(opw_cpu_site_t, operand, 52);
+AT(opw_cpu_site_t, operand_count, 56);
+AT(opw_cpu_site_t, reserved, 60);
+
 SIZE(opw_cpu_launch_t, 48);
 AT(opw_cpu_launch_t, struct_size, 0);
 AT(opw_cpu_launch_t, failed, 4);

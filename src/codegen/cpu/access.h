@@ -7,8 +7,8 @@ namespace opw::cpu {
 
 struct Emitter::Access {
   enum class Kind { One, Contiguous, Reversed, Scattered } kind;
-  ir::ValueId offset;
-  llvm::Value *base;
+  ir::ValueId pointer, offset;
+  llvm::Value *base;   ///< null: the pointer differs between lanes
   llvm::Type *element; ///< in memory: i1 is a byte
   unsigned bytes;
   bool boolean;

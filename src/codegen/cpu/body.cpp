@@ -1,5 +1,6 @@
 // The entry function, its program loop, and how plan values are looked up.
 #include "codegen/cpu/emitter.h"
+#include "opwright/plugin.h"
 #include "support/check.h"
 
 #include "llvm/IR/Intrinsics.h"
@@ -74,6 +75,8 @@ void Emitter::layOutScratch() {
         std::string_view axis = op.attributes.textOr("axis", "x");
         usedAxes = std::max(usedAxes, axis == "z" ? 3u : axis == "y" ? 2u : 1u);
       }
+      canFail |= op.kind == OpKind::Assert || op.kind == OpKind::AtomicPoll || op.kind == OpKind::While;
+      needsLaunch |= op.kind == OpKind::Print || op.kind == OpKind::PlanMemo || canFail;
       streamed |= op.kind == OpKind::PlanStore && op.attributes.has("stream");
       for (const Region &region : op.regions)
         work.insert(work.end(), region.blocks.begin(), region.blocks.end());
@@ -171,8 +174,10 @@ void Emitter::bindArguments() {
   }
   if (scratchEnd > 0)
     scratchMemory = field(ptr, scratch, 0);
+  if (needsLaunch)
+    launch = field(ptr, args, offsetof(opw_cpu_args_t, launch));
   if (!memoOffsets.empty())
-    epoch = field(i64, field(ptr, args, 24), 8);
+    epoch = field(i64, launch, offsetof(opw_cpu_launch_t, epoch));
   if (streamed)
     streams = b.CreateICmpNE(b.CreateAnd(field(i32, args, 4), 1), b.getInt32(0));
 }
@@ -187,7 +192,7 @@ void Emitter::run() {
   entry->addParamAttr(3, llvm::Attribute::NoAlias);
   llvm::Value *low = entry->getArg(1), *high = entry->getArg(2);
   BasicBlock *start = newBlock("entry"), *prologue = newBlock("prologue"), *loop = newBlock("program"),
-             *done = BasicBlock::Create(context, "done");
+             *done = newBlock("done");
   b.SetInsertPoint(start);
   b.CreateCondBr(b.CreateICmpSLT(low, high), prologue, done);
 
@@ -210,6 +215,9 @@ void Emitter::run() {
     id[axis]->addIncoming(first[axis], prologue);
     program[axis] = id[axis];
   }
+  programIndex = index;
+  if (canFail)
+    leaveIf(hasFailed());
   OPW_CHECK(fn.body.blocks.size() == 1, "a plan function has one block");
   emitBlock(fn.block(fn.body.blocks[0]));
 
@@ -230,7 +238,7 @@ void Emitter::run() {
   if (streamed)
     b.CreateIntrinsic(llvm::Intrinsic::x86_sse_sfence, {});
   b.CreateBr(done);
-  done->insertInto(entry);
+  done->moveAfter(&entry->back());
   b.SetInsertPoint(done);
   b.CreateRet(b.getInt32(0));
 }
@@ -359,6 +367,19 @@ void Emitter::emitOp(OpId id) {
     break;
   case OpKind::PlanDot:
     emitDot(op);
+    break;
+  case OpKind::AtomicRmw:
+  case OpKind::AtomicCas:
+  case OpKind::AtomicPoll:
+  case OpKind::AtomicLoad:
+  case OpKind::AtomicStore:
+    emitAtomic(op);
+    break;
+  case OpKind::Assert:
+    emitAssert(op);
+    break;
+  case OpKind::Print:
+    emitPrint(op);
     break;
   case OpKind::PlanBuffer:
     bindUniform(op.results[0], b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), scratchMemory, bufferOffsets[id]));

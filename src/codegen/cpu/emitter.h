@@ -68,10 +68,12 @@ private:
 
   llvm::Function *entry = nullptr;
   llvm::Value *scratchMemory = nullptr, *epoch = nullptr, *streams = nullptr;
-  llvm::Value *grid[3] = {}, *program[3] = {};
+  llvm::Value *grid[3] = {}, *program[3] = {}, *programIndex = nullptr;
+  llvm::Value *launch = nullptr; ///< the launch block, where an op needs it
   uint64_t scratchEnd = 0;
   bool streamed = false;
-  unsigned usedAxes = 0; ///< x; x and y; or all program ids
+  bool needsLaunch = false, canFail = false; ///< memos, prints; assertions and loops that wait
+  unsigned usedAxes = 0;                     ///< x; x and y; or all program ids
   std::map<ir::OpId, uint64_t> bufferOffsets, memoOffsets;
   std::map<ir::OpId, llvm::MDNode *> bufferScopes; ///< alias.scope list of a buffer
   std::map<ir::OpId, llvm::MDNode *> bufferOthers; ///< noalias list of a buffer
@@ -105,6 +107,7 @@ private:
   // control.cpp
   void emitIf(const ir::Op &op);
   void emitWhile(const ir::Op &op);
+  bool waits(const ir::Op &loop) const;
   void emitSeqLoop(const ir::Op &op);
   void emitMemo(ir::OpId id);
 
@@ -127,6 +130,7 @@ private:
   void emitPrefetch(const ir::Op &op);
   llvm::Value *loadPart(const Access &access, unsigned index, llvm::Value *mask, llvm::Value *other);
   void storePart(const Access &access, unsigned index, llvm::Value *value, llvm::Value *mask, bool stream);
+  llvm::Value *placeOf(const Access &access, unsigned index);
   llvm::Value *guardedLoad(const Access &access, llvm::Value *pointer, llvm::Value *mask, llvm::Value *other);
   void guardedStore(const Access &access, llvm::Value *pointer, llvm::Value *value, llvm::Value *mask);
   llvm::Value *maskOf(const Access &access, unsigned index);
@@ -138,6 +142,22 @@ private:
   llvm::Value *loadActive(const Access &access, llvm::Value *place, llvm::Value *mask, llvm::Value *other);
   void storeActive(const Access &access, llvm::Value *place, llvm::Value *value, llvm::Value *mask);
   template <typename Then> void when(llvm::Value *condition, Then then);
+
+  // atomic.cpp
+  void emitAtomic(const ir::Op &op);
+  llvm::Value *atomicOne(const ir::Op &op, llvm::Value *pointer, llvm::ArrayRef<llvm::Value *> values);
+  llvm::Value *compareAndSwap(llvm::Value *pointer, llvm::Type *bits, llvm::AtomicOrdering order,
+                              llvm::function_ref<llvm::Value *(llvm::Value *)> change);
+  llvm::Value *poll(llvm::Value *pointer, llvm::Value *expected, llvm::Value *limit, llvm::AtomicOrdering order);
+
+  // site.cpp
+  void emitAssert(const ir::Op &op);
+  void emitPrint(const ir::Op &op);
+  llvm::Constant *siteOf(const ir::Op &op, const std::string &text, unsigned dtype, unsigned flags);
+  llvm::Value *launchField(llvm::Type *type, uint64_t offset);
+  llvm::Value *hasFailed();
+  void leaveIf(llvm::Value *condition);
+  void spin();
 
   // arith.cpp: on scalars and vectors alike, driven by the LLVM types of the operands
   llvm::Value *compute(const ir::Op &op, llvm::ArrayRef<llvm::Value *> in);

@@ -281,6 +281,8 @@ private:
   }
 
   Shape shapeOf(const Op &op) const {
+    if (has(op.kind, kOrdered)) // happens once in each lane, whatever it is given
+      return Shape::Lanes;
     Shape all = most(op.operands);
     if (all == Shape::Uniform)
       return all;

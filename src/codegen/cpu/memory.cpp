@@ -24,7 +24,8 @@ template <typename Then> void Emitter::when(llvm::Value *condition, Then then) {
 
 Emitter::Access Emitter::accessOf(const Op &op, unsigned maskOperand, const Type &type) {
   Access access;
-  access.base = uniform(op.operands[0]);
+  access.pointer = op.operands[0];
+  access.base = shape(access.pointer) == Shape::Uniform ? uniform(access.pointer) : nullptr;
   access.offset = op.operands[1];
   access.boolean = !type.isPointer() && type.elem == Elem::I1;
   access.element = access.boolean ? b.getInt8Ty() : typeOf(type);
@@ -34,7 +35,9 @@ Emitter::Access Emitter::accessOf(const Op &op, unsigned maskOperand, const Type
     access.uniformMask = shape(access.mask) == Shape::Uniform;
   }
   access.kind = Access::Kind::Scattered;
-  if (shape(access.offset) == Shape::Uniform) {
+  if (!access.base) {
+    // a pointer for each lane
+  } else if (shape(access.offset) == Shape::Uniform) {
     access.kind = Access::Kind::One;
   } else if (shape(access.offset) == Shape::Linear && lane.width > 1) {
     auto *stride = llvm::dyn_cast<llvm::ConstantInt>(slots[access.offset].stride);
@@ -85,6 +88,12 @@ llvm::Value *Emitter::maskOf(const Access &access, unsigned index) {
   return mask ? b.CreateAnd(lane.active[index], mask) : lane.active[index];
 }
 
+/// The address of each lane of a part.
+llvm::Value *Emitter::placeOf(const Access &access, unsigned index) {
+  return b.CreateGEP(access.element, access.base ? access.base : part(access.pointer, index),
+                     part(access.offset, index));
+}
+
 llvm::Value *Emitter::guardedLoad(const Access &access, llvm::Value *pointer, llvm::Value *mask, llvm::Value *other) {
   auto load = [&] { return tag(b.CreateAlignedLoad(access.element, pointer, llvm::Align(access.bytes)), access); };
   if (!mask)
@@ -113,7 +122,7 @@ llvm::Value *Emitter::loadPart(const Access &access, unsigned index, llvm::Value
   llvm::Type *type = widen(access.element, width);
   llvm::Align align(access.bytes);
   if (width <= 1) {
-    llvm::Value *pointer = b.CreateGEP(access.element, access.base, part(access.offset, index));
+    llvm::Value *pointer = placeOf(access, index);
     return guardedLoad(access, pointer, mask, other);
   }
   switch (access.kind) {
@@ -145,7 +154,7 @@ llvm::Value *Emitter::loadPart(const Access &access, unsigned index, llvm::Value
   case Access::Kind::Scattered:
     break;
   }
-  llvm::Value *pointers = b.CreateGEP(access.element, access.base, part(access.offset, index));
+  llvm::Value *pointers = placeOf(access, index);
   if (mask && laneByLane(access, false))
     return loadActive(access, pointers, mask, other);
   return tag(b.CreateMaskedGather(type, pointers, align, mask, mask ? other : nullptr), access);
@@ -205,7 +214,7 @@ void Emitter::storePart(const Access &access, unsigned index, llvm::Value *value
                          llvm::MDNode::get(context, llvm::ConstantAsMetadata::get(b.getInt32(1))));
     return;
   }
-  llvm::Value *pointers = b.CreateGEP(access.element, access.base, part(access.offset, index));
+  llvm::Value *pointers = placeOf(access, index);
   if (mask && laneByLane(access, true))
     return storeActive(access, pointers, value, mask);
   tag(b.CreateMaskedScatter(value, pointers, align, mask), access);
@@ -227,8 +236,7 @@ void Emitter::emitStore(const Op &op) {
   }
   if (lane.width <= 1) {
     for (unsigned u = 0; u < lane.parts; u++)
-      guardedStore(access, b.CreateGEP(access.element, access.base, part(access.offset, u)),
-                   toMemory(part(op.operands[2], u)), maskOf(access, u));
+      guardedStore(access, placeOf(access, u), toMemory(part(op.operands[2], u)), maskOf(access, u));
     return;
   }
   std::vector<llvm::Value *> values, masks;
@@ -273,7 +281,8 @@ void Emitter::emitPrefetch(const Op &op) {
   uint64_t span = shape(op.operands[1]) == Shape::Linear ? uint64_t{lane.width} * lane.parts * bytes : 1;
   for (uint64_t at = 0; at < span; at += level.prefetchLine)
     b.CreateIntrinsic(llvm::Intrinsic::prefetch, {start->getType()},
-                      {b.CreateConstGEP1_64(b.getInt8Ty(), start, at), b.getInt32(0), b.getInt32(3), b.getInt32(1)});
+                      {b.CreateConstGEP1_64(b.getInt8Ty(), start, at), b.getInt32(op.attributes.has("write")),
+                       b.getInt32(3), b.getInt32(1)});
 }
 
 } // namespace opw::cpu

@@ -1,9 +1,11 @@
 // Loops and conditionals over tiles: carried scalars stay values, carried pointers and indices that only move become a
 // carried base, every other carried tile is a buffer that is rewritten at the end of each iteration.
 #include "passes/plan/nest.h"
+#include "passes/plan/slice.h"
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 namespace opw::passes {
 
@@ -34,82 +36,62 @@ bool movesUniformly(const Function &fn, ValueId next, ValueId carried) {
   return true;
 }
 
-/// The carried tiles among `olds` whose buffers the virtual slice of a value reads.
-void readsOf(const Planner &p, ValueId value, const std::set<ValueId> &olds, std::set<ValueId> &seen,
-             std::set<ValueId> &reads) {
-  if (!p.tile.type(value).isTile() || !seen.insert(value).second)
-    return;
-  if (olds.contains(value))
-    reads.insert(value);
-  OpId def = p.tile.values[value].op;
-  if (p.buffers[value] || def == kNone || Placement::isAnchor(p.tile.op(def)))
-    return;
-  for (ValueId operand : p.tile.op(def).operands)
-    readsOf(p, operand, olds, seen, reads);
-}
-
-/// Whether the slice reads `old` only at the element that is being written: no shape op lies between.
-bool readsInPlace(const Planner &p, ValueId value, ValueId old) {
-  std::set<ValueId> seen, reads;
-  if (value == old)
-    return true;
-  OpId def = p.tile.values[value].op;
-  if (!p.tile.type(value).isTile() || p.buffers[value] || def == kNone)
-    return true;
-  const Op &op = p.tile.op(def);
-  if (Placement::isAnchor(op))
-    return true;
-  if (has(op.kind, kElementwise))
-    return std::all_of(op.operands.begin(), op.operands.end(),
-                       [&](ValueId operand) { return readsInPlace(p, operand, old); });
-  readsOf(p, value, {old}, seen, reads);
-  return reads.empty();
-}
-
 } // namespace
 
-void Planner::assignCarried(const std::vector<std::pair<ValueId, Buffer>> &assignments,
-                            const std::vector<ValueId> &olds) {
+void Planner::assignCarried(const std::vector<std::pair<ValueId, Buffer>> &assignments) {
   // A parallel assignment: whoever reads an old value goes before its buffer is rewritten; a circle goes through
   // copies.
-  std::set<ValueId> oldSet(olds.begin(), olds.end());
-  std::vector<size_t> pending;
-  std::vector<std::set<ValueId>> reads(assignments.size());
-  for (size_t i = 0; i < assignments.size(); ++i) {
-    auto &[value, buffer] = assignments[i];
-    if (buffers[value] && buffers[value]->pointer == buffer.pointer)
-      continue; // a dot has accumulated in place, or the value has not changed
-    std::set<ValueId> seen;
-    readsOf(*this, value, oldSet, seen, reads[i]);
-    pending.push_back(i);
-  }
+  struct Assignment {
+    ValueId value;
+    Buffer into;
+    std::set<ValueId> reads; ///< buffers of the others, and its own where it reads that at another element
+  };
+  std::vector<Assignment> pending;
+  for (auto &[value, into] : assignments)
+    if (!buffers[value] ||
+        buffers[value]->pointer != into.pointer) // else a dot accumulated in place, or nothing changed
+      pending.push_back({value, into, {}});
+  for (Assignment &each : pending)
+    visitSlice(*this, each.value, [&](ValueId value, bool moved) {
+      if (buffers[value] && (moved || buffers[value]->pointer != each.into.pointer))
+        each.reads.insert(buffers[value]->pointer);
+    });
   while (!pending.empty()) {
-    auto blocked = [&](size_t i) {
-      return std::any_of(pending.begin(), pending.end(),
-                         [&](size_t j) { return j != i && reads[j].contains(olds[i]); }) ||
-             (reads[i].contains(olds[i]) && !readsInPlace(*this, assignments[i].first, olds[i]));
-    };
-    auto next = std::find_if(pending.begin(), pending.end(), [&](size_t i) { return !blocked(i); });
-    if (next == pending.end()) {
-      std::vector<std::pair<ValueId, Buffer>> copies;
-      for (size_t i : pending) {
-        ValueId value = assignments[i].first;
-        Buffer copy = assignments[i].second;
-        copy.pointer = allocate(copy.elem, tile.type(value).size());
-        materialize(value, copy);
-        copies.emplace_back(value, copy);
-      }
-      for (size_t n = 0; n < pending.size(); ++n) {
-        std::optional<Buffer> before = buffers[copies[n].first];
-        buffers[copies[n].first] = copies[n].second;
-        materialize(copies[n].first, assignments[pending[n]].second);
-        buffers[copies[n].first] = before;
-      }
-      return;
+    auto next = std::find_if(pending.begin(), pending.end(), [&](const Assignment &each) {
+      return std::none_of(pending.begin(), pending.end(),
+                          [&](const Assignment &other) { return other.reads.contains(each.into.pointer); });
+    });
+    if (next != pending.end()) {
+      materialize(next->value, next->into);
+      pending.erase(next);
+      continue;
     }
-    materialize(assignments[*next].first, assignments[*next].second);
-    pending.erase(next);
+    std::vector<Buffer> copies;
+    for (const Assignment &each : pending) {
+      copies.push_back(each.into);
+      copies.back().pointer = allocate(each.into.type, tile.type(each.value).size());
+      materialize(each.value, copies.back());
+    }
+    for (size_t i = 0; i < pending.size(); ++i) {
+      std::optional<Buffer> before = std::exchange(buffers[pending[i].value], copies[i]);
+      materialize(pending[i].value, pending[i].into);
+      buffers[pending[i].value] = before;
+    }
+    return;
   }
+}
+
+/// A buffer of its own for a tile that a loop carries, holding its first value.
+Buffer Planner::startCarried(ValueId carried, ValueId init) {
+  int lane = -1;
+  for (auto &[id, dot] : dots)
+    if (dot.inPlace && dot.carried == carried)
+      lane = dot.transposed ? 0 : 1;
+  if (lane < 0)
+    lane = buffers[init] ? buffers[init]->laneDim() : static_cast<int>(tile.type(init).rank) - 1;
+  Buffer buffer = makeBuffer(carried, lane);
+  materialize(init, buffer);
+  return buffer;
 }
 
 void Planner::lowerFor(OpId id) {
@@ -120,7 +102,7 @@ void Planner::lowerFor(OpId id) {
 
   enum class Carry { Scalar, Form, Buffer };
   std::vector<Carry> kinds(count);
-  std::vector<ValueId> operands, olds;
+  std::vector<ValueId> operands;
   std::vector<Type> types;
   bool isUnsigned = op.attributes.has("unsignedCmp");
   for (size_t i = 0; i < 3; ++i) {
@@ -137,25 +119,15 @@ void Planner::lowerFor(OpId id) {
       kinds[i] = Carry::Scalar;
       operands.push_back(scalar(init));
     } else if ((type.isPointer() || isInteger(type.elem)) && type.elem != Elem::I1 &&
-               movesUniformly(tile, yield.operands[i], argument) && (type.isPointer() || forms[init])) {
+               movesUniformly(tile, yield.operands[i], argument) && forms[init] && !forms[init]->from) {
       kinds[i] = Carry::Form;
       initial[i] = formOf(init);
+      for (const Term &term : initial[i].terms)
+        keep(term.tile); // the loop, and what comes after it, may overwrite what it was loaded from
       operands.push_back(initial[i].base);
     } else {
-      if (type.isPointer())
-        refuse(id, "tile of pointers that changes from iteration to iteration by more than a uniform offset",
-               "carry integer offsets and add them to the pointer where it is used");
       kinds[i] = Carry::Buffer;
-      int lane = -1;
-      for (auto &[dotId, dot] : dots)
-        if (dot.inPlace && dot.carried == argument)
-          lane = dot.transposed ? 0 : 1;
-      if (lane < 0)
-        lane = buffers[init] ? buffers[init]->laneDim() : static_cast<int>(type.rank) - 1;
-      Buffer buffer = makeBuffer(argument, lane);
-      materialize(init, buffer);
-      buffers[argument] = buffer;
-      olds.push_back(argument);
+      buffers[argument] = startCarried(argument, init);
       continue;
     }
     types.push_back(plan.type(operands.back()));
@@ -189,6 +161,8 @@ void Planner::lowerFor(OpId id) {
     }
   }
 
+  rememberWrites(id);
+  std::optional<LazyScope> scope(*this);
   loops.emplace_back(variable, operands[2]);
   lowerBlock(op.regions[0].blocks[0]);
   loops.pop_back();
@@ -204,10 +178,11 @@ void Planner::lowerFor(OpId id) {
     else
       assignments.emplace_back(yield.operands[i], *buffers[body.arguments[1 + i]]);
   }
-  assignCarried(assignments, olds);
+  assignCarried(assignments);
   builder.create(OpKind::Yield, yields, {});
   builder.setBlock(outer);
   current = id;
+  scope.reset();
 
   slot = 0;
   for (size_t i = 0; i < count; ++i) {
@@ -226,6 +201,84 @@ void Planner::lowerFor(OpId id) {
   }
 }
 
+/// The condition's region runs before each iteration and hands tiles on to the body and to the results: in the carried
+/// buffer itself where it hands on what is carried, else in one of their own.
+void Planner::lowerWhile(OpId id) {
+  const Op &op = tile.op(id);
+  const Block &before = tile.block(op.regions[0].blocks[0]), &after = tile.block(op.regions[1].blocks[0]);
+  const Op &condition = tile.op(before.ops.back()), &yield = tile.op(after.ops.back());
+  std::vector<ValueId> inits;
+  std::vector<Type> carriedTypes, handedTypes;
+  for (size_t i = 0; i < op.operands.size(); ++i) {
+    ValueId argument = before.arguments[i];
+    if (tile.type(argument).isTile()) {
+      buffers[argument] = startCarried(argument, op.operands[i]);
+    } else {
+      inits.push_back(scalar(op.operands[i]));
+      carriedTypes.push_back(tile.type(argument));
+    }
+  }
+  for (ValueId result : op.results)
+    if (!tile.type(result).isTile())
+      handedTypes.push_back(tile.type(result));
+  rememberWrites(id);
+  OpId loop = builder.create(OpKind::While, std::move(inits), handedTypes);
+  BlockId outer = builder.block();
+  LazyScope scope(*this);
+
+  BlockId head = plan.addBlock(loop);
+  plan.op(loop).regions.push_back({{head}});
+  builder.setBlock(head);
+  for (ValueId argument : before.arguments)
+    if (!tile.type(argument).isTile())
+      scalars[argument] = plan.addArgument(head, tile.type(argument));
+  lowerBlock(op.regions[0].blocks[0]);
+  current = before.ops.back();
+  std::vector<ValueId> handed{scalar(condition.operands[0])};
+  for (size_t i = 0; i < op.results.size(); ++i) {
+    ValueId value = condition.operands[i + 1], into = after.arguments[i];
+    if (!tile.type(value).isTile()) {
+      handed.push_back(scalar(value));
+      continue;
+    }
+    bool isCarried = std::find(before.arguments.begin(), before.arguments.end(), value) != before.arguments.end();
+    if (isCarried) {
+      buffers[into] = buffers[value];
+    } else {
+      Buffer buffer = makeBuffer(into, naturalLane(value));
+      materialize(value, buffer);
+      buffers[into] = buffer;
+    }
+    buffers[op.results[i]] = buffers[into];
+  }
+  builder.create(OpKind::Condition, handed, {});
+
+  BlockId body = plan.addBlock(loop);
+  plan.op(loop).regions.push_back({{body}});
+  builder.setBlock(body);
+  for (ValueId argument : after.arguments)
+    if (!tile.type(argument).isTile())
+      scalars[argument] = plan.addArgument(body, tile.type(argument));
+  lowerBlock(op.regions[1].blocks[0]);
+  current = after.ops.back();
+  std::vector<ValueId> yields;
+  std::vector<std::pair<ValueId, Buffer>> assignments;
+  for (size_t i = 0; i < yield.operands.size(); ++i) {
+    if (tile.type(yield.operands[i]).isTile())
+      assignments.emplace_back(yield.operands[i], *buffers[before.arguments[i]]);
+    else
+      yields.push_back(scalar(yield.operands[i]));
+  }
+  assignCarried(assignments);
+  builder.create(OpKind::Yield, yields, {});
+  builder.setBlock(outer);
+  current = id;
+  size_t slot = 0;
+  for (ValueId result : op.results)
+    if (!tile.type(result).isTile())
+      scalars[result] = plan.op(loop).results[slot++];
+}
+
 void Planner::lowerIf(OpId id) {
   const Op &op = tile.op(id);
   std::vector<Type> types;
@@ -234,8 +287,6 @@ void Planner::lowerIf(OpId id) {
     const Type &type = tile.type(result);
     if (!type.isTile())
       types.push_back(type);
-    else if (type.isPointer())
-      refuse(id, "tile of pointers as the result of a condition", "select the offsets, or load inside the condition");
     else
       tiles.push_back(makeBuffer(result, static_cast<int>(type.rank) - 1));
   }
@@ -245,6 +296,7 @@ void Planner::lowerIf(OpId id) {
     BlockId block = plan.addBlock(branch);
     plan.op(branch).regions.push_back({{block}});
     builder.setBlock(block);
+    LazyScope scope(*this);
     std::vector<ValueId> yields;
     if (r < op.regions.size() && !op.regions[r].blocks.empty()) {
       const Block &body = tile.block(op.regions[r].blocks[0]);

@@ -95,17 +95,19 @@ void Planner::planDots() {
   }
 }
 
+static PackKey packKey(ValueId value, const DotPlan &how, bool lanesSide) {
+  return lanesSide ? PackKey{value, true, how.transposed ? 0u : 1u, how.panel} : PackKey{value, false};
+}
+
 void Planner::packOperand(ValueId value, OpId dot, bool lanesSide) {
-  uint64_t key = uint64_t{value} * 2 + lanesSide;
+  const DotPlan &how = dots.at(dot);
+  PackKey key = packKey(value, how, lanesSide);
   if (packs.contains(key))
     return;
-  const DotPlan &how = dots.at(dot);
-  if (!lanesSide && buffers[value] && buffers[value]->elem == Elem::F32 && buffers[value]->panelDim < 0) {
-    packs[key] = *buffers[value];
-    return;
-  }
+  if (!lanesSide && buffers[value] && buffers[value]->type == Type::scalar(Elem::F32) && buffers[value]->panelDim < 0)
+    return pack(key, *buffers[value]);
   const Type &type = tile.type(value);
-  Buffer buffer{.pointer = allocate(Elem::F32, type.size()), .elem = Elem::F32};
+  Buffer buffer{.pointer = allocate(Type::scalar(Elem::F32), type.size())};
   if (lanesSide) {
     unsigned lane = how.transposed ? 0 : 1;
     buffer.strides.assign(2, 0);
@@ -121,15 +123,20 @@ void Planner::packOperand(ValueId value, OpId dot, bool lanesSide) {
     buffer.strides[1 - inner] = type.dim(inner);
   }
   materialize(value, buffer);
-  packs[key] = buffer;
+  pack(key, buffer);
 }
 
 void Planner::packsDefinedBy(OpId id) {
   for (ValueId result : tile.op(id).results)
     for (OpId user : placement.users()[result]) {
       const Op &op = tile.op(user);
-      if (op.kind != OpKind::Dot || !dots.at(user).micro || !placement.entersLoop(tile.op(id).parent, user))
+      if (op.kind != OpKind::Dot || !placement.entersLoop(tile.op(id).parent, user))
         continue;
+      if (!dots.at(user).micro) {
+        if (op.operands[0] == result || op.operands[1] == result)
+          keep(result);
+        continue;
+      }
       bool transposed = dots.at(user).transposed;
       for (unsigned side : {0u, 1u})
         if (op.operands[side] == result)
@@ -192,7 +199,7 @@ std::vector<std::pair<ValueId, OpId>> Planner::fusiblePacks(OpId reduce) {
     ValueId value = op.operands[dots.at(id).transposed ? 1 : 0];
     const Type &type = tile.type(value);
     OpId def = tile.values[value].op;
-    if (buffers[value] || packs.contains(uint64_t{value} * 2) || type.rank != tile.type(source).rank ||
+    if (buffers[value] || packs.contains({value, false}) || type.rank != tile.type(source).rank ||
         type.log2dim != tile.type(source).log2dim || def == kNone || tile.op(def).parent != tile.op(reduce).parent ||
         !derivesFrom(tile, value, source) || !needsOnly(*this, value, source))
       continue;
@@ -220,14 +227,8 @@ void lowerPlainDot(Planner &p, const Op &op, Buffer &c) {
   const Type type = p.tile.type(op.results[0]);
   unsigned rank = type.rank;
   const Type a = p.tile.type(op.operands[0]);
-  for (unsigned side : {0u, 1u}) {
-    ValueId operand = op.operands[side];
-    if (!p.buffers[operand]) { // elements are read once per row or column: keep them
-      Buffer copy = p.makeBuffer(operand, p.naturalLane(operand));
-      p.materialize(operand, copy);
-      p.buffers[operand] = copy;
-    }
-  }
+  for (unsigned side : {0u, 1u}) // elements are read once per row or column
+    p.keep(op.operands[side]);
   bool floats = isFloat(type.elem);
   Elem wide = type.elem == Elem::F16 || type.elem == Elem::BF16 ? Elem::F32 : type.elem;
   Nest nest(p);
@@ -275,7 +276,7 @@ void Planner::lowerDot(OpId id) {
   ValueId rowSide = op.operands[dot.transposed ? 1 : 0], laneSide = op.operands[dot.transposed ? 0 : 1];
   packOperand(rowSide, id, false);
   packOperand(laneSide, id, true);
-  const Buffer rows = packs.at(uint64_t{rowSide} * 2), lanes = packs.at(uint64_t{laneSide} * 2 + 1);
+  const Buffer rows = packs.at(packKey(rowSide, dot, false)), lanes = packs.at(packKey(laneSide, dot, true));
   unsigned rowK = dot.transposed ? 0 : 1; // the rows side is A[m][k], or B[k][n] when transposed
 
   Buffer c;
@@ -284,11 +285,7 @@ void Planner::lowerDot(OpId id) {
   if (dot.inPlace) {
     c = *buffers[dot.carried];
     if (dot.scale != kNone) {
-      if (!buffers[dot.scale]) {
-        Buffer scale = makeBuffer(dot.scale, 0);
-        materialize(dot.scale, scale);
-        buffers[dot.scale] = scale;
-      }
+      keep(dot.scale);
       init = dot.scaleDim == rowDim ? "scale_rows" : "scale_lanes";
     }
   } else {

@@ -61,7 +61,7 @@ bool Form::isUniform() const {
   for (ValueId stride : strides)
     if (stride != kNone)
       return false;
-  return terms.empty();
+  return isAffine();
 }
 
 namespace {
@@ -96,8 +96,7 @@ Form Planner::formOf(ValueId value) {
   if (forms[value])
     return *forms[value];
   if (type.isPointer())
-    refuse(current, "tile of pointers that does not come from a scalar pointer by offsets",
-           "load through a pointer argument plus integer offsets");
+    return Form{kNone, std::vector<ValueId>(type.rank, kNone), {}, Element{value, identity(type.rank)}};
   Form form{constant(0), std::vector<ValueId>(type.rank, kNone), {}};
   form.terms.push_back({value, identity(type.rank), constant(1)});
   return form;
@@ -109,7 +108,87 @@ Mask Planner::maskOf(ValueId value) {
   return Mask{{}, {{value, identity(tile.type(value).rank)}}};
 }
 
-bool Planner::sameBox(const std::vector<Bound> &a, const std::vector<Bound> &b) const { return a == b; }
+/// A bound that additions cannot overflow: tiles are far smaller than the distance that is cut off.
+ValueId Planner::limited(ValueId value, Elem elem) {
+  int64_t known = 0, limit = int64_t{1} << 61;
+  if (elem != Elem::I64 || (isConstant(value, known) && known > -limit && known < limit))
+    return value;
+  return minimum(maximum(value, constant(-limit)), constant(limit));
+}
+
+void Planner::defineMask(const Op &op) {
+  ValueId result = op.results[0];
+  const Type type = tile.type(result);
+  if (op.kind == OpKind::AndI) {
+    Mask a = maskOf(op.operands[0]), b = maskOf(op.operands[1]);
+    for (const Bound &bound : b.box)
+      if (std::find(a.box.begin(), a.box.end(), bound) == a.box.end())
+        a.box.push_back(bound);
+    for (const Element &rest : b.rest)
+      if (std::find(a.rest.begin(), a.rest.end(), rest) == a.rest.end())
+        a.rest.push_back(rest);
+    masks[result] = std::move(a);
+  } else if (has(op.kind, kShape) && op.operands.size() == 1 && tile.type(op.operands[0]).isTile()) {
+    DimMap map;
+    if (!shapeMap(tile, op, map))
+      return;
+    Mask mask = maskOf(op.operands[0]);
+    for (Bound &bound : mask.box) {
+      if (map[bound.dim] < 0) { // an extent of 1 that is broadcast: the bound is about index 0 alone
+        masks[result] = Mask{{}, {{op.operands[0], map}}};
+        return;
+      }
+      bound.dim = static_cast<unsigned>(map[bound.dim]);
+    }
+    for (Element &rest : mask.rest)
+      rest.dims = compose(rest.dims, map);
+    masks[result] = std::move(mask);
+  } else if (op.kind == OpKind::Constant) {
+    if (const Attribute *value = op.attributes.find("value"); value && value->integer != 0)
+      masks[result] = Mask{};
+  } else if (op.kind == OpKind::CmpI) {
+    // base + stride * i against a uniform value, along one dimension with stride 1 or -1, is a bound on i.
+    const Type &operand = tile.type(op.operands[0]);
+    if (!operand.isIntegerLike() || operand.elem == Elem::I1)
+      return;
+    std::string_view predicate = op.attributes.textOr("predicate", "");
+    Form a = formOf(op.operands[0]), b = formOf(op.operands[1]);
+    if (!a.isUniform() && !b.isUniform())
+      return;
+    if (a.isUniform()) {
+      std::swap(a, b);
+      predicate = swapped(predicate);
+    }
+    if (!a.terms.empty() || a.isUniform())
+      return;
+    int dim = -1;
+    for (unsigned d = 0; d < type.rank; ++d) {
+      if (a.strides[d] == kNone)
+        continue;
+      if (dim >= 0 || !isConstantEqual(a.strides[d], 1))
+        return;
+      dim = static_cast<int>(d);
+    }
+    // i ? edge. The left side counts up from its base: with a small constant one it cannot wrap.
+    ValueId edge = sub(limited(b.base, operand.elem), limited(a.base, operand.elem));
+    int64_t start = 0;
+    bool exact = isConstant(a.base, start) && start > -(1 << 30) && start < 1 << 30;
+    Bound bound{static_cast<unsigned>(dim), kNone, kNone, exact};
+    if (predicate == "slt")
+      bound.hi = edge;
+    else if (predicate == "sle")
+      bound.hi = add(edge, constant(1));
+    else if (predicate == "sge")
+      bound.lo = edge;
+    else if (predicate == "sgt")
+      bound.lo = add(edge, constant(1));
+    else if (predicate == "eq")
+      bound = {bound.dim, edge, add(edge, constant(1)), exact};
+    else
+      return;
+    masks[result] = Mask{{bound}, {}};
+  }
+}
 
 void Planner::defineForm(const Op &op) {
   if (op.results.size() != 1)
@@ -120,77 +199,16 @@ void Planner::defineForm(const Op &op) {
     return;
 
   if (type.elem == Elem::I1 && !type.isPointer()) {
-    if (op.kind == OpKind::AndI) {
-      Mask a = maskOf(op.operands[0]), b = maskOf(op.operands[1]);
-      for (const Bound &bound : b.box)
-        if (std::find(a.box.begin(), a.box.end(), bound) == a.box.end())
-          a.box.push_back(bound);
-      for (const Mask::Rest &rest : b.rest)
-        if (std::find(a.rest.begin(), a.rest.end(), rest) == a.rest.end())
-          a.rest.push_back(rest);
-      masks[result] = std::move(a);
-    } else if (has(op.kind, kShape) && op.operands.size() == 1 && tile.type(op.operands[0]).isTile()) {
-      DimMap map;
-      if (!shapeMap(tile, op, map))
-        return;
-      Mask mask = maskOf(op.operands[0]);
-      for (Bound &bound : mask.box) {
-        if (map[bound.dim] < 0) { // an extent of 1 that is broadcast: the bound is about index 0 alone
-          masks[result] = Mask{{}, {{op.operands[0], map}}};
-          return;
-        }
-        bound.dim = static_cast<unsigned>(map[bound.dim]);
-      }
-      for (Mask::Rest &rest : mask.rest)
-        rest.dims = compose(rest.dims, map);
-      masks[result] = std::move(mask);
-    } else if (op.kind == OpKind::Constant) {
-      if (const Attribute *value = op.attributes.find("value"); value && value->integer != 0)
-        masks[result] = Mask{};
-    } else if (op.kind == OpKind::CmpI) {
-      // base + stride * i against a uniform value, along one dimension with stride 1 or -1, is a bound on i.
-      const Type &operand = tile.type(op.operands[0]);
-      if (!operand.isIntegerLike() || operand.elem == Elem::I1)
-        return;
-      std::string_view predicate = op.attributes.textOr("predicate", "");
-      Form a = formOf(op.operands[0]), b = formOf(op.operands[1]);
-      if (!a.isUniform() && !b.isUniform())
-        return;
-      if (a.isUniform()) {
-        std::swap(a, b);
-        predicate = swapped(predicate);
-      }
-      if (!a.terms.empty() || a.isUniform())
-        return;
-      int dim = -1;
-      for (unsigned d = 0; d < type.rank; ++d) {
-        if (a.strides[d] == kNone)
-          continue;
-        if (dim >= 0 || !isConstantEqual(a.strides[d], 1))
-          return;
-        dim = static_cast<int>(d);
-      }
-      ValueId edge = sub(b.base, a.base); // i ? edge
-      Bound bound{static_cast<unsigned>(dim), kNone, kNone};
-      if (predicate == "slt")
-        bound.hi = edge;
-      else if (predicate == "sle")
-        bound.hi = add(edge, constant(1));
-      else if (predicate == "sge")
-        bound.lo = edge;
-      else if (predicate == "sgt")
-        bound.lo = add(edge, constant(1));
-      else if (predicate == "eq")
-        bound = {bound.dim, edge, add(edge, constant(1))};
-      else
-        return;
-      masks[result] = Mask{{bound}, {}};
-    }
+    defineMask(op);
+    if (placement.of(result).buffered && masks[result] && !masks[result]->rest.empty())
+      masks[result]->rest = {{result, identity(type.rank)}}; // read from its buffer, never computed again
     return;
   }
-
   if (!type.isPointer() && !isInteger(type.elem))
     return;
+  bool adds = op.kind == OpKind::AddI || op.kind == OpKind::SubI || op.kind == OpKind::MulI || op.kind == OpKind::ShlI;
+  if (adds && bitWidth(type.elem) < 32)
+    return; // wraps in earnest
   Form form;
   form.strides.assign(type.rank, kNone);
   switch (op.kind) {
@@ -217,6 +235,8 @@ void Planner::defineForm(const Op &op) {
       return;
     Form from = formOf(op.operands[0]);
     form.base = from.base;
+    if (from.from)
+      form.from = Element{from.from->tile, compose(from.from->dims, map)};
     for (size_t d = 0; d < map.size(); ++d)
       if (map[d] >= 0)
         form.strides[static_cast<size_t>(map[d])] = from.strides[d];
@@ -281,11 +301,13 @@ void Planner::defineForm(const Op &op) {
   }
   case OpKind::ExtSI:
   case OpKind::Bitcast:
-    if (tile.type(op.operands[0]).elem == Elem::I1 ||
+    if ((tile.type(op.operands[0]).elem == Elem::I1 && !type.isPointer()) ||
         (op.kind == OpKind::Bitcast &&
          (!type.isPointer() || byteWidth(type.elem) != byteWidth(tile.type(op.operands[0]).elem))))
       return;
     form = formOf(op.operands[0]);
+    if (form.from)
+      return;
     if (op.kind == OpKind::Bitcast)
       form.base = builder.value(OpKind::Bitcast, {form.base}, type.element());
     break;
@@ -295,6 +317,8 @@ void Planner::defineForm(const Op &op) {
   for (ValueId &stride : form.strides)
     if (stride != kNone && isConstantEqual(stride, 0))
       stride = kNone;
+  if (placement.of(result).buffered && !form.terms.empty())
+    return; // read from its buffer, never computed again
   forms[result] = std::move(form);
 }
 

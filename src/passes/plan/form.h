@@ -9,6 +9,7 @@
 
 #include "ir/module.h"
 
+#include <optional>
 #include <vector>
 
 namespace opw::passes {
@@ -29,29 +30,38 @@ struct Term {
   bool operator==(const Term &) const = default;
 };
 
+/// An element of a tile that is smaller than the nest, or turned.
+struct Element {
+  ir::ValueId tile;
+  DimMap dims;
+  bool operator==(const Element &) const = default;
+};
+
 struct Form {
-  ir::ValueId base = ir::kNone;
+  ir::ValueId base = ir::kNone;     ///< kNone where `from` has a value
   std::vector<ir::ValueId> strides; ///< one per dimension; kNone = 0
   std::vector<Term> terms;
+  /// A tile of pointers without a common base: the base is its element.
+  std::optional<Element> from{};
   bool isUniform() const;
+  /// Base, and strides that every index has in common.
+  bool isAffine() const { return terms.empty() && !from; }
 };
 
 /// lo <= index[dim] < hi; kNone = open. Plan scalars of type i64.
 struct Bound {
   unsigned dim;
   ir::ValueId lo, hi;
+  /// The compare that it comes from cannot wrap in its own type. Where one may, the bound holds for accesses alone:
+  /// their addresses wrap alike and leave every tensor.
+  bool exact = false;
   bool operator==(const Bound &) const = default;
 };
 
 /// A boolean tile as a conjunction: a box and conditions that are evaluated element by element.
 struct Mask {
-  struct Rest {
-    ir::ValueId tile;
-    DimMap dims;
-    bool operator==(const Rest &) const = default;
-  };
   std::vector<Bound> box;
-  std::vector<Rest> rest;
+  std::vector<Element> rest;
 };
 
 } // namespace opw::passes

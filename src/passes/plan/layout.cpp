@@ -82,19 +82,22 @@ int Buffer::laneDim() const {
   return -1;
 }
 
-ValueId Planner::allocate(Elem elem, int64_t elements) {
+ValueId Planner::allocate(Type element, int64_t elements) {
   // Buffers are made at the top of the function: their place in scratch does not depend on where they are filled.
-  OpId op = plan.addOp(OpKind::PlanBuffer, {}, {Type::pointer(elem)});
+  ++element.pointerDepth;
+  OpId op = plan.addOp(OpKind::PlanBuffer, {}, {element});
   plan.op(op).attributes.set("elements", Attribute::integerOf(elements));
   constantOps.push_back(op);
   return plan.op(op).results[0];
 }
 
-Buffer Planner::makeBuffer(ValueId value, int laneDim) { return makeBuffer(value, laneDim, tile.type(value).elem); }
+Buffer Planner::makeBuffer(ValueId value, int laneDim) {
+  return makeBuffer(value, laneDim, tile.type(value).element());
+}
 
-Buffer Planner::makeBuffer(ValueId value, int laneDim, Elem elem) {
+Buffer Planner::makeBuffer(ValueId value, int laneDim, Type element) {
   const Type &type = tile.type(value);
-  Buffer buffer{.pointer = allocate(elem, type.size()), .elem = elem};
+  Buffer buffer{.pointer = allocate(element, type.size()), .type = element};
   buffer.strides.assign(type.rank, 0);
   int64_t stride = 1;
   auto place = [&](unsigned d) {
@@ -109,6 +112,28 @@ Buffer Planner::makeBuffer(ValueId value, int laneDim, Elem elem) {
     if (static_cast<int>(d) != laneDim)
       place(d);
   return buffer;
+}
+
+const Buffer &Planner::keep(ValueId value) {
+  if (!buffers[value]) {
+    Buffer buffer = makeBuffer(value, naturalLane(value));
+    materialize(value, buffer);
+    buffers[value] = buffer;
+    kept.push_back(value);
+  }
+  return *buffers[value];
+}
+
+void Planner::pack(const PackKey &key, const Buffer &buffer) {
+  packs[key] = buffer;
+  packed.push_back(key);
+}
+
+LazyScope::~LazyScope() {
+  for (; p.kept.size() > kept; p.kept.pop_back())
+    p.buffers[p.kept.back()].reset();
+  for (; p.packed.size() > packed; p.packed.pop_back())
+    p.packs.erase(p.packed.back());
 }
 
 } // namespace opw::passes

@@ -74,6 +74,22 @@ ValueId Nest::emit(OpKind kind, std::vector<ValueId> operands, Type type, Attrib
   return result;
 }
 
+void Nest::effect(OpKind kind, std::vector<ValueId> operands, Attributes attributes) {
+  Builder builder(p.plan, levels.back().block);
+  if (p.current != kNone)
+    builder.setLocation(p.tile.op(p.current).location);
+  builder.create(kind, std::move(operands), {}, std::move(attributes));
+}
+
+ValueId Nest::effect(OpKind kind, std::vector<ValueId> operands, Type type, Attributes attributes) {
+  Builder builder(p.plan, levels.back().block);
+  if (p.current != kNone)
+    builder.setLocation(p.tile.op(p.current).location);
+  ValueId result = builder.value(kind, std::move(operands), type, std::move(attributes));
+  levelOf[result] = levels.size() - 1;
+  return result;
+}
+
 ValueId Nest::add(ValueId a, ValueId b) {
   if (level(a) == 0 && level(b) == 0 && levels.size() == 1)
     return p.add(a, b);
@@ -117,6 +133,10 @@ ValueId Nest::offset(const Form &form, const Indices &at) {
   return sum;
 }
 
+ValueId Nest::base(const Form &form, const Indices &at) {
+  return form.from ? eval(form.from->tile, through(form.from->dims, at)) : form.base;
+}
+
 void Nest::assume(const Indices &at, const std::vector<Bound> &box) {
   for (const Bound &bound : box)
     assumed.emplace_back(at[bound.dim], bound);
@@ -141,7 +161,7 @@ ValueId Nest::condition(const Mask &mask, const Indices &at) {
       require(emit(OpKind::CmpI, {at[bound.dim], edge}, Type::scalar(Elem::I1), std::move(attributes)));
     }
   }
-  for (const Mask::Rest &rest : mask.rest)
+  for (const Element &rest : mask.rest)
     require(eval(rest.tile, through(rest.dims, at)));
   return result;
 }
@@ -168,7 +188,7 @@ ValueId Nest::bufferOffset(const Buffer &buffer, const Indices &at) {
 
 ValueId Nest::load(const Buffer &buffer, const Indices &at) {
   // A buffer may be written between two nests but never between two reads of one element in one nest.
-  return emit(OpKind::PlanLoad, {buffer.pointer, bufferOffset(buffer, at)}, Type::scalar(buffer.elem));
+  return emit(OpKind::PlanLoad, {buffer.pointer, bufferOffset(buffer, at)}, buffer.type);
 }
 
 void Nest::store(const Buffer &buffer, const Indices &at, ValueId value) {
@@ -185,6 +205,13 @@ void Nest::storeMemory(ValueId base, ValueId offset, ValueId value, ValueId mask
   builder.create(OpKind::PlanStore, std::move(operands), {});
 }
 
+void Nest::prefetch(ValueId base, ValueId offset) {
+  Builder builder(p.plan, levels.back().block);
+  Attributes attributes;
+  attributes.set("write", Attribute::unit());
+  builder.create(OpKind::PlanPrefetch, {base, offset}, {}, std::move(attributes));
+}
+
 ValueId Nest::eval(ValueId value, const Indices &at) {
   const Type &type = p.tile.type(value);
   if (!type.isTile())
@@ -199,7 +226,7 @@ ValueId Nest::eval(ValueId value, const Indices &at) {
     result = load(from->second, at);
   } else if (p.buffers[value]) {
     result = load(*p.buffers[value], at);
-  } else if (def != kNone) {
+  } else if (def != kNone && p.tile.op(def).kind != OpKind::For) {
     OpId outer = p.current;
     p.current = def;
     result = evalOp(value, p.tile.op(def), at);
@@ -267,14 +294,13 @@ ValueId Nest::evalOp(ValueId value, const Op &op, const Indices &at) {
   }
   case OpKind::Load:
     return evalLoad(value, op, at);
-  case OpKind::ExternElementwise:
   case OpKind::ElementwiseInlineAsm:
-    p.refuse(p.current, op.kind == OpKind::ExternElementwise ? "call of an external function" : "inline assembly",
-             "use the functions of triton.language, which are compiled for the CPU");
+    p.refuse(p.current, "inline assembly of a GPU cannot run on a CPU",
+             "write it with functions of triton.language or libdevice, or choose another kernel for the CPU");
   default:
     break;
   }
-  if (!has(op.kind, kElementwise) || type.isPointer())
+  if (!has(op.kind, kElementwise))
     p.refuse(p.current, "operation on tiles has no CPU lowering yet", "docs/operations.md lists what is supported");
   std::vector<ValueId> operands;
   for (ValueId operand : op.operands)
@@ -283,9 +309,10 @@ ValueId Nest::evalOp(ValueId value, const Op &op, const Indices &at) {
 }
 
 ValueId Nest::evalLoad(ValueId value, const Op &op, const Indices &at) {
+  p.checkFresh(p.tile.values[value].op);
   Form form = p.formOf(op.operands[0]);
-  std::vector<ValueId> operands{form.base, offset(form, at)};
-  if (form.terms.empty() && read.insert(value).second && p.timesRead[value]++ == 1)
+  std::vector<ValueId> operands{base(form, at), offset(form, at)};
+  if (form.isAffine() && read.insert(value).second && p.timesRead[value]++ == 1)
     if (ValueId next = p.advanced(form.base); next != kNone) {
       Builder builder(p.plan, levels.back().block);
       builder.create(OpKind::PlanPrefetch, {next, operands[1]}, {});
@@ -303,30 +330,76 @@ ValueId Nest::evalLoad(ValueId value, const Op &op, const Indices &at) {
   return emit(OpKind::PlanLoad, std::move(operands), p.tile.type(value).element());
 }
 
-std::vector<ValueId> Nest::evalRegion(BlockId block, const std::vector<ValueId> &arguments) {
-  const Block &body = p.tile.block(block);
-  std::map<ValueId, ValueId> values;
-  for (size_t i = 0; i < arguments.size(); ++i)
-    values[body.arguments[i]] = arguments[i];
+bool Nest::canEvalRegion(const Function &fn, BlockId block) {
+  for (OpId id : fn.block(block).ops) {
+    const Op &op = fn.op(id);
+    bool simple = has(op.kind, kTerminator) || op.kind == OpKind::Constant || op.kind == OpKind::If ||
+                  (has(op.kind, kElementwise) && op.kind != OpKind::ElementwiseInlineAsm);
+    if (!simple)
+      return false;
+    for (const Region &region : op.regions)
+      for (BlockId inner : region.blocks)
+        if (!canEvalRegion(fn, inner))
+          return false;
+  }
+  return true;
+}
+
+std::vector<ValueId> Nest::evalBlock(BlockId block, std::map<ValueId, ValueId> &values) {
   auto valueOf = [&](ValueId value) {
     auto it = values.find(value);
     return it == values.end() ? p.scalar(value) : it->second;
   };
-  for (OpId id : body.ops) {
+  for (OpId id : p.tile.block(block).ops) {
     const Op &op = p.tile.op(id);
     std::vector<ValueId> operands;
     for (ValueId operand : op.operands)
       operands.push_back(valueOf(operand));
     if (has(op.kind, kTerminator))
       return operands;
-    if (op.kind == OpKind::Constant)
+    if (op.kind == OpKind::Constant) {
       values[op.results[0]] = p.constantLike(*op.attributes.find("value"), p.tile.type(op.results[0]));
-    else if (has(op.kind, kElementwise) && has(op.kind, kPure))
+    } else if (op.kind == OpKind::If) {
+      std::vector<ValueId> sides[2];
+      for (size_t r = 0; r < 2; ++r)
+        if (!op.regions[r].blocks.empty())
+          sides[r] = evalBlock(op.regions[r].blocks[0], values);
+      for (size_t i = 0; i < op.results.size(); ++i)
+        values[op.results[i]] =
+            emit(OpKind::Select, {operands[0], sides[0][i], sides[1][i]}, p.tile.type(op.results[i]));
+    } else if (has(op.kind, kElementwise) && op.kind != OpKind::ElementwiseInlineAsm) {
       values[op.results[0]] = emit(op.kind, std::move(operands), p.tile.type(op.results[0]), op.attributes);
-    else
+    } else {
       p.refuse(id, "operation in a combine function has no CPU lowering yet", "combine with arithmetic alone");
+    }
   }
   return {};
+}
+
+std::vector<ValueId> Nest::evalRegion(BlockId block, const std::vector<ValueId> &arguments) {
+  std::map<ValueId, ValueId> values;
+  for (size_t i = 0; i < arguments.size(); ++i)
+    values[p.tile.block(block).arguments[i]] = arguments[i];
+  return evalBlock(block, values);
+}
+
+std::vector<ValueId> Nest::runRegion(BlockId block, const std::vector<ValueId> &arguments) {
+  const Block &body = p.tile.block(block);
+  BlockId outer = p.builder.block();
+  OpId current = p.current;
+  for (size_t i = 0; i < arguments.size(); ++i)
+    p.scalars[body.arguments[i]] = arguments[i];
+  p.builder.setBlock(levels.back().block);
+  p.lowerBlock(block);
+  p.builder.setBlock(outer);
+  p.current = current;
+  std::vector<ValueId> results;
+  for (ValueId value : p.tile.op(body.ops.back()).operands) {
+    results.push_back(p.scalar(value));
+    if (!levelOf.contains(results.back()))
+      levelOf[results.back()] = levels.size() - 1;
+  }
+  return results;
 }
 
 std::pair<ValueId, ValueId> boundsOf(Planner &planner, const Type &shape, unsigned dim, const std::vector<Bound> &box) {

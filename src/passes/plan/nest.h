@@ -33,13 +33,20 @@ public:
   ir::ValueId emit(ir::OpKind kind, std::vector<ir::ValueId> operands, ir::Type type, ir::Attributes attributes = {});
   void store(const Buffer &buffer, const Indices &at, ir::ValueId value);
   ir::ValueId load(const Buffer &buffer, const Indices &at);
-  /// Offset of the element from form.base, in elements.
+  /// The pointer that offsets of the form count from.
+  ir::ValueId base(const Form &form, const Indices &at);
+  /// Offset of the element from that base, in elements.
   ir::ValueId offset(const Form &form, const Indices &at);
   /// The mask as an i1 element, kNone when it is implied by the bounds of the nest.
   ir::ValueId condition(const Mask &mask, const Indices &at);
+  /// An op with an effect, which stays in the innermost loop; the first one has a result.
+  ir::ValueId effect(ir::OpKind kind, std::vector<ir::ValueId> operands, ir::Type type, ir::Attributes attributes = {});
+  void effect(ir::OpKind kind, std::vector<ir::ValueId> operands, ir::Attributes attributes);
   /// Emits a store through a pointer at the innermost level.
   void storeMemory(ir::ValueId base, ir::ValueId offset, ir::ValueId value, ir::ValueId mask);
 
+  /// Fetches the cache line of a place that will be stored to.
+  void prefetch(ir::ValueId base, ir::ValueId offset);
   /// Bounds that hold for the nest's own dimensions: loads under the same bounds need no mask.
   void assume(const Indices &at, const std::vector<Bound> &box);
   /// Reads of these loads come from these buffers instead of memory.
@@ -51,6 +58,10 @@ public:
   void splitIndex(ir::ValueId index, ir::ValueId group, ir::ValueId lane) { parts[index] = {group, lane}; }
   /// Computes a combine region: its block arguments stand for `arguments`; returns what it returns.
   std::vector<ir::ValueId> evalRegion(ir::BlockId block, const std::vector<ir::ValueId> &arguments);
+  /// Whether evalRegion can: arithmetic and conditionals alone, which become selects.
+  static bool canEvalRegion(const ir::Function &fn, ir::BlockId block);
+  /// Runs a region of any scalar ops in the innermost loop, which must not be a lane loop.
+  std::vector<ir::ValueId> runRegion(ir::BlockId block, const std::vector<ir::ValueId> &arguments);
 
   /// Indices of a tile that is indexed through a map.
   Indices through(const DimMap &dims, const Indices &at);
@@ -76,6 +87,7 @@ private:
   ir::ValueId evalOp(ir::ValueId value, const ir::Op &op, const Indices &at);
   ir::ValueId evalLoad(ir::ValueId value, const ir::Op &op, const Indices &at);
   ir::ValueId bufferOffset(const Buffer &buffer, const Indices &at);
+  std::vector<ir::ValueId> evalBlock(ir::BlockId block, std::map<ir::ValueId, ir::ValueId> &values);
 };
 
 /// Opens the loops over a shape: `lane` (or none, -1) innermost, or outermost but one of `innermost` where that

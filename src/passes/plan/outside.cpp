@@ -48,7 +48,7 @@ Extent extentAlong(const Planner &p, ValueId value, int axis) {
   }
   if (op.kind == OpKind::Select)
     if (const Bound *bound = boundAlong(p, op.operands[0], axis);
-        bound && extentAlong(p, op.operands[2], axis).kind == Extent::Invariant)
+        bound && bound->exact && extentAlong(p, op.operands[2], axis).kind == Extent::Invariant)
       return {Extent::Boxed, *bound};
   if (!has(op.kind, kElementwise) || !has(op.kind, kPure))
     return {};

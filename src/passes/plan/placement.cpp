@@ -51,8 +51,9 @@ constexpr int64_t kNearBytes = 16 << 10;
 } // namespace
 
 bool Placement::isAnchor(const Op &op) {
-  return !has(op.kind, kElementwise) && !has(op.kind, kShape) && op.kind != OpKind::Constant &&
-         op.kind != OpKind::MakeRange && op.kind != OpKind::Load;
+  return (!has(op.kind, kElementwise) && !has(op.kind, kShape) && op.kind != OpKind::Constant &&
+          op.kind != OpKind::MakeRange && op.kind != OpKind::Load) ||
+         op.kind == OpKind::Unsplat;
 }
 
 Placement::Placement(const Function &tile, bool argsDisjoint) : fn(tile), disjoint(argsDisjoint) {
@@ -222,7 +223,7 @@ void Placement::decide() {
       const Type &type = fn.type(result);
       const std::vector<OpId> &pulls = pulledBy[result];
       bool computes = has(op.kind, kElementwise) || op.kind == OpKind::Load;
-      if (!type.isTile() || type.isPointer() || pulls.empty() || !computes)
+      if (!type.isTile() || (type.isPointer() && op.kind != OpKind::Load) || pulls.empty() || !computes)
         continue;
       bool deep = std::any_of(pulls.begin(), pulls.end(),
                               [&](OpId pull) { return pull != *it && entersLoop(op.parent, pull); });

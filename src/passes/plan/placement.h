@@ -33,6 +33,9 @@ public:
   /// The function argument that a pointer value is derived from, or kNone.
   ir::ValueId root(ir::ValueId pointer) const { return roots[pointer]; }
 
+  /// Whether the load and the write (or barrier) may not change places.
+  bool mayConflict(const ir::Op &load, const ir::Op &write) const;
+
 private:
   const ir::Function &fn;
   bool disjoint;
@@ -49,7 +52,6 @@ private:
   void estimateCosts();
   void decide();
   bool loadMustStay(ir::OpId load) const;
-  bool mayConflict(const ir::Op &load, const ir::Op &write) const;
 };
 
 } // namespace opw::passes

@@ -15,23 +15,20 @@
 #include "passes/lower_to_plan.h"
 #include "passes/plan/form.h"
 #include "passes/plan/placement.h"
+#include "passes/refusal.h"
 #include "support/check.h"
 
+#include <map>
 #include <optional>
 #include <unordered_map>
 
 namespace opw::passes {
 
-/// A refusal on its way to lowerToPlan, which turns it into the result.
-struct Refusal {
-  Diagnostic diagnostic;
-};
-
 /// Where the elements of a tile lie in scratch: offset = sum of index * stride over the dimensions, but for the
 /// dimension `panelDim` (if any), which is cut into panels of `panel` lanes: (i / panel) * panelStride + i % panel.
 struct Buffer {
   ir::ValueId pointer = ir::kNone;
-  ir::Elem elem = ir::Elem::F32;
+  ir::Type type = ir::Type::scalar(ir::Elem::F32); ///< of an element
   std::vector<int64_t> strides{};
   int panelDim = -1;
   int64_t panel = 0, panelStride = 0;
@@ -48,6 +45,15 @@ struct DotPlan {
   ir::ValueId carried = ir::kNone;
   ir::ValueId scale = ir::kNone; ///< rank-1 or scalar factor of the accumulator, a tile value
   unsigned scaleDim = 0;         ///< the dimension of C along which the factor varies
+};
+
+/// A dot operand, converted and laid out: for which side, with the lanes along which dimension, in panels of how many.
+struct PackKey {
+  ir::ValueId value;
+  bool lanesSide;
+  unsigned lane = 0;
+  int64_t panel = 0;
+  auto operator<=>(const PackKey &) const = default;
 };
 
 class Nest;
@@ -69,8 +75,8 @@ public:
   std::vector<std::optional<Mask>> masks;     ///< i1 tiles
   std::vector<std::optional<Buffer>> buffers; ///< tiles that live in scratch, once written
   std::unordered_map<ir::OpId, DotPlan> dots;
-  std::vector<bool> lowered;                              ///< ops that were lowered ahead of their turn
-  std::unordered_map<uint64_t, Buffer> packs;             ///< (value, dot operand role) -> packed operand
+  std::vector<bool> lowered; ///< ops that were lowered ahead of their turn
+  std::map<PackKey, Buffer> packs;
   std::vector<std::pair<ir::ValueId, ir::ValueId>> loops; ///< variable and step of the enclosing loops, as plan values
   std::vector<unsigned> timesRead;                        ///< nests that have read a load so far
   bool inTwin = false;          ///< nests that only have to be right: sequential loops, little code
@@ -95,22 +101,31 @@ public:
 
   // form.cpp
   void defineForm(const ir::Op &op);
+  void defineMask(const ir::Op &op);
   Form formOf(ir::ValueId tileValue); ///< total: a value without structure is a term of itself
   Mask maskOf(ir::ValueId tileValue);
-  bool sameBox(const std::vector<Bound> &a, const std::vector<Bound> &b) const;
+  ir::ValueId limited(ir::ValueId plan, ir::Elem elem);
 
-  // prefetch.cpp: the pointer's value in the next iteration or program; kNone when it does not depend on it
+  // prefetch.cpp: the pointer's value in a later iteration or program; kNone when it does not depend on it
   ir::ValueId advanced(ir::ValueId base);
 
   // nest.cpp: buffers
   /// A fresh buffer of the tile's shape with that dimension innermost (-1: the last one).
   Buffer makeBuffer(ir::ValueId tileValue, int laneDim);
-  Buffer makeBuffer(ir::ValueId tileValue, int laneDim, ir::Elem elem);
-  ir::ValueId allocate(ir::Elem elem, int64_t elements);
+  Buffer makeBuffer(ir::ValueId tileValue, int laneDim, ir::Type element);
+  ir::ValueId allocate(ir::Type element, int64_t elements);
   int naturalLane(ir::ValueId tileValue);
   void materialize(ir::ValueId tileValue, const Buffer &into);
+  /// The buffer of a value, filled here if it has none; what is filled inside a LazyScope is forgotten at its end.
+  const Buffer &keep(ir::ValueId tileValue);
+  void pack(const PackKey &key, const Buffer &buffer);
 
-  // store.cpp, reduce.cpp, dot.cpp, control.cpp: lowering of ops in order
+  // store.cpp: order of memory
+  /// Fails if a write that may change what this load reads has been lowered although the load comes before it.
+  void checkFresh(ir::OpId load) const;
+  void rememberWrites(ir::OpId op);
+
+  // store.cpp, reduce.cpp, dot.cpp, elements.cpp, effects.cpp, control.cpp: lowering of ops in order
   void lowerBlock(ir::BlockId block);
   void lowerOp(ir::OpId op);
   void lowerScalarOp(const ir::Op &op);
@@ -123,16 +138,43 @@ public:
   void packOperand(ir::ValueId value, ir::OpId dot, bool lanesSide);
   void packsDefinedBy(ir::OpId id);
   std::vector<std::pair<ir::ValueId, ir::OpId>> fusiblePacks(ir::OpId reduce);
+  void lowerScan(ir::OpId id);
+  void lowerGather(ir::OpId id);
+  void lowerHistogram(ir::OpId id);
+  void lowerMapElementwise(ir::OpId id);
+  void lowerAtomic(ir::OpId id);
+  void lowerPrint(ir::OpId id);
+  void lowerAssert(ir::OpId id);
   void lowerFor(ir::OpId id);
   void lowerIf(ir::OpId id);
-  void assignCarried(const std::vector<std::pair<ir::ValueId, Buffer>> &assignments,
-                     const std::vector<ir::ValueId> &olds);
+  void lowerWhile(ir::OpId id);
+  Buffer startCarried(ir::ValueId carried, ir::ValueId init);
+  void assignCarried(const std::vector<std::pair<ir::ValueId, Buffer>> &assignments);
 
 private:
+  friend class LazyScope;
+  std::vector<ir::ValueId> kept;
+  std::vector<PackKey> packed;
+  /// A lowered write, and the position before which loads must have been done.
+  std::vector<std::pair<ir::OpId, unsigned>> written;
   std::vector<ir::OpId> constantOps;
   std::unordered_map<uint64_t, ir::ValueId> constantCache[ir::kElemCount];
   std::unordered_map<ir::ValueId, int64_t> constantValues;
   ir::ValueId fold(ir::OpKind kind, ir::ValueId a, ir::ValueId b);
+};
+
+/// Code that may not run (a branch, the body of a loop): buffers that are filled inside on demand are not there after
+/// it.
+class LazyScope {
+public:
+  explicit LazyScope(Planner &planner) : p(planner), kept(planner.kept.size()), packed(planner.packed.size()) {}
+  LazyScope(const LazyScope &) = delete;
+  LazyScope &operator=(const LazyScope &) = delete;
+  ~LazyScope();
+
+private:
+  Planner &p;
+  size_t kept, packed;
 };
 
 } // namespace opw::passes

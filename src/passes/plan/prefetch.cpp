@@ -1,5 +1,7 @@
-// Prefetching the next row. A nest that reads a tile for the second time has it in cache and time to spare (it is where
-// the exponentials are): meanwhile the same tile of the next iteration, or of the next program, is fetched.
+// Prefetching rows to come. A nest that reads a tile for the second time has it in cache and time to spare (it is where
+// the exponentials are): meanwhile the same tile of a later iteration, or of a later program, is fetched. So is what a
+// nest that reads buffers alone will store to. One row is a thousand cycles and less, too little to hide a miss behind:
+// the row after the next is fetched.
 #include "passes/plan/planner.h"
 
 namespace opw::passes {
@@ -7,6 +9,8 @@ namespace opw::passes {
 using namespace ir;
 
 namespace {
+
+constexpr int64_t kAhead = 2;
 
 /// Clones the scalar slice of a value with one leaf replaced. Slices that read memory are left alone.
 class Advance {
@@ -26,13 +30,13 @@ private:
 
   ValueId make(ValueId value) {
     if (value == variable)
-      return p.add(value, step);
+      return p.add(value, p.mul(step, p.constant(kAhead)));
     OpId def = p.plan.values[value].op;
     if (def == kNone)
       return value;
     const Op op = p.plan.op(def);
     if (op.kind == OpKind::GetProgramId && variable == kNone && op.attributes.textOr("axis", "x") == "x")
-      return p.builder.value(OpKind::AddI, {value, p.constant(1, p.plan.type(value).elem)}, p.plan.type(value));
+      return p.builder.value(OpKind::AddI, {value, p.constant(kAhead, p.plan.type(value).elem)}, p.plan.type(value));
     if (!has(op.kind, kElementwise) || !has(op.kind, kPure))
       return value;
     std::vector<ValueId> operands;

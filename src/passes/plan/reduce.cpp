@@ -1,5 +1,6 @@
 // Reductions: along a sequential axis with vectors over another one, or along the lanes with a fold at the end.
 #include "passes/plan/outside.h"
+#include "passes/plan/slice.h"
 
 #include <algorithm>
 
@@ -121,8 +122,11 @@ static bool mayShrink(const Planner &p, OpId id, OpKind kind, const Extent &exte
         continue;
       if (by.kind != OpKind::Store || by.operands.size() < 3 || !p.masks[by.operands[2]] ||
           p.tile.type(by.operands[1]).log2dim != type.log2dim ||
-          std::find(p.masks[by.operands[2]]->box.begin(), p.masks[by.operands[2]]->box.end(), extent.bound) ==
-              p.masks[by.operands[2]]->box.end())
+          std::any_of(by.operands.begin(), by.operands.end(),
+                      [&](ValueId operand) { return needsMoved(p, operand, value); }))
+        return false;
+      const std::vector<Bound> &box = p.masks[by.operands[2]]->box;
+      if (std::find(box.begin(), box.end(), extent.bound) == box.end())
         return false;
     }
   return true;
@@ -161,7 +165,7 @@ void Planner::lowerReduce(OpId id, ValueId fills) {
 
   // Values that get their buffer filled on the way, and operands of later dots that can be packed here.
   std::vector<std::pair<ValueId, Buffer>> sinks;
-  auto packsHere = fusiblePacks(id);
+  auto packsHere = simple ? fusiblePacks(id) : std::vector<std::pair<ValueId, OpId>>{};
   auto servedHere = [&](OpId pull) {
     return pull == id ||
            std::any_of(packsHere.begin(), packsHere.end(), [&](auto &pack) { return pack.second == pull; });
@@ -198,7 +202,7 @@ void Planner::lowerReduce(OpId id, ValueId fills) {
       for (ValueId operand : op.operands)
         elements.push_back(nest.eval(operand, where));
       for (auto &[value, dot] : packsHere) {
-        Buffer buffer = makeBuffer(value, lane, Elem::F32);
+        Buffer buffer = makeBuffer(value, lane, Type::scalar(Elem::F32));
         ValueId element = nest.eval(value, where);
         if (plan.type(element).elem != Elem::F32)
           element = nest.emit(OpKind::ExtF, {element}, Type::scalar(Elem::F32));
@@ -258,7 +262,7 @@ void Planner::lowerReduce(OpId id, ValueId fills) {
   for (auto &[value, buffer] : sinks)
     buffers[value] = buffer;
   for (auto &[value, buffer] : packed)
-    packs[uint64_t{value} * 2] = buffer;
+    pack({value, false}, buffer);
 }
 
 } // namespace opw::passes

@@ -1,9 +1,10 @@
 // Stores, and filling buffers: nests that end in memory. A store is guarded against what its nest loads.
+#include "ir/walk.h"
 #include "passes/plan/nest.h"
+#include "passes/plan/slice.h"
 
 #include <algorithm>
 #include <functional>
-#include <set>
 
 namespace opw::passes {
 
@@ -35,10 +36,9 @@ void Planner::materialize(ValueId value, const Buffer &into) {
       depth += !isConstantEqual(index, 0);
   }
   ValueId element = nest.eval(value, at);
-  if (plan.type(element).elem != into.elem)
-    element = nest.emit(plan.type(element).elem == Elem::F16 || plan.type(element).elem == Elem::BF16 ? OpKind::ExtF
-                                                                                                      : OpKind::FpToFp,
-                        {element}, Type::scalar(into.elem));
+  if (Type from = plan.type(element); !(from == into.type))
+    element = nest.emit(from.elem == Elem::F16 || from.elem == Elem::BF16 ? OpKind::ExtF : OpKind::FpToFp, {element},
+                        into.type);
   nest.store(into, at, element);
   while (depth-- > 0)
     nest.close();
@@ -46,17 +46,26 @@ void Planner::materialize(ValueId value, const Buffer &into) {
 
 namespace {
 
-/// Loads in the virtual slice of a value: those that a nest which pulls it will execute.
-void collectLoads(const Planner &p, ValueId value, std::set<ValueId> &seen, std::vector<OpId> &loads) {
-  if (!p.tile.type(value).isTile() || p.buffers[value] || !seen.insert(value).second)
-    return;
-  OpId def = p.tile.values[value].op;
-  if (def == kNone || Placement::isAnchor(p.tile.op(def)))
-    return;
-  if (p.tile.op(def).kind == OpKind::Load)
-    loads.push_back(def);
-  for (ValueId operand : p.tile.op(def).operands)
-    collectLoads(p, operand, seen, loads);
+/// A load that a nest executes, and whether all of its elements are used at their own index.
+struct Pulled {
+  OpId load;
+  bool inPlace;
+};
+
+std::vector<Pulled> loadsOf(const Planner &p, const std::vector<ValueId> &values) {
+  std::vector<Pulled> loads;
+  for (ValueId value : values)
+    visitSlice(p, value, [&](ValueId each, bool moved) {
+      OpId def = p.tile.values[each].op;
+      if (def == kNone || p.tile.op(def).kind != OpKind::Load || p.buffers[each])
+        return;
+      auto known = std::find_if(loads.begin(), loads.end(), [&](const Pulled &pulled) { return pulled.load == def; });
+      if (known == loads.end())
+        loads.push_back({def, !moved});
+      else
+        known->inPlace &= !moved;
+    });
+  return loads;
 }
 
 /// First and one-past-last byte that a form touches inside a box.
@@ -93,7 +102,7 @@ void ifThenElse(Planner &p, ValueId condition, const std::function<void()> &yes,
 /// Equal addresses at equal indices, and different ones at different indices: a load and a store of that form may run
 /// element by element.
 bool sameInjectivePlace(const Planner &p, const Form &a, const Form &b, bool sameBase) {
-  if (!sameBase || a.strides != b.strides || !a.terms.empty() || !b.terms.empty())
+  if (!sameBase || a.strides != b.strides || !a.isAffine() || !b.isAffine())
     return false;
   return a.strides.size() == 1 && a.strides[0] != kNone && p.isConstantEqual(a.strides[0], 1);
 }
@@ -118,19 +127,21 @@ void Planner::lowerStore(OpId id) {
     mask = maskOf(op.operands[2]);
 
   // What the nest loads must not be what it has stored already (whole tiles are loaded before any is stored).
-  std::set<ValueId> seen;
-  std::vector<OpId> loads;
-  for (size_t i = 1; i < op.operands.size(); ++i)
-    collectLoads(*this, op.operands[i], seen, loads);
-  std::vector<OpId> guarded, always;
-  for (OpId load : loads) {
-    ValueId from = tile.op(load).operands[0];
+  std::vector<Pulled> guarded;
+  std::vector<OpId> always;
+  std::vector<Pulled> loads = loadsOf(*this, op.operands);
+  bool fromBuffers = loads.empty() && form.isAffine();
+  for (const Pulled &pulled : loads) {
+    ValueId from = tile.op(pulled.load).operands[0];
     const Form source = formOf(from);
     ValueId here = placement.root(pointer), there = placement.root(from);
-    if (sameInjectivePlace(*this, source, form, source.base == form.base) ||
+    if ((pulled.inPlace && sameInjectivePlace(*this, source, form, source.base == form.base)) ||
         (options.argsDisjoint && here != kNone && there != kNone && here != there))
       continue;
-    (source.terms.empty() && form.terms.empty() ? guarded : always).push_back(load);
+    if (source.isAffine() && form.isAffine())
+      guarded.push_back(pulled);
+    else
+      always.push_back(pulled.load);
   }
 
   auto emitNest = [&](const std::vector<OpId> &copied) {
@@ -148,7 +159,10 @@ void Planner::lowerStore(OpId id) {
     Indices at = openLoops(nest, *this, shape, lane, mask.box);
     ValueId element = nest.eval(value, at);
     ValueId condition = hasMask ? nest.condition(mask, at) : kNone;
-    nest.storeMemory(form.base, nest.offset(form, at), element, condition);
+    ValueId offset = nest.offset(form, at);
+    if (ValueId next = fromBuffers ? advanced(form.base) : kNone; next != kNone)
+      nest.prefetch(next, offset);
+    nest.storeMemory(nest.base(form, at), offset, element, condition);
     for (ValueId index : at)
       if (!isConstantEqual(index, 0))
         nest.close();
@@ -158,8 +172,8 @@ void Planner::lowerStore(OpId id) {
     return emitNest(always);
   auto stored = footprint(*this, form, tile.type(value), mask.box);
   ValueId disjoint = kNone;
-  for (OpId load : guarded) {
-    const Op &source = tile.op(load);
+  for (const Pulled &pulled : guarded) {
+    const Op &source = tile.op(pulled.load);
     Mask under =
         source.operands.size() > 1 && tile.type(source.operands[1]).isTile() ? maskOf(source.operands[1]) : Mask{};
     auto loaded = footprint(*this, formOf(source.operands[0]), tile.type(source.results[0]), under.box);
@@ -167,7 +181,7 @@ void Planner::lowerStore(OpId id) {
         OpKind::OrI, {compare("sle", stored.second, loaded.first), compare("sle", loaded.second, stored.first)},
         Type::scalar(Elem::I1));
     const Form from = formOf(source.operands[0]);
-    if (sameInjectivePlace(*this, from, form, true) &&
+    if (pulled.inPlace && sameInjectivePlace(*this, from, form, true) &&
         tile.type(source.results[0]).elementBits() == tile.type(value).elementBits()) {
       // In place: each element is loaded just before it is stored.
       ValueId here = builder.value(OpKind::PtrToInt, {form.base}, Type::scalar(Elem::I64));
@@ -177,7 +191,8 @@ void Planner::lowerStore(OpId id) {
     disjoint = disjoint == kNone ? apart : builder.value(OpKind::AndI, {disjoint, apart}, Type::scalar(Elem::I1));
   }
   std::vector<OpId> all = always;
-  all.insert(all.end(), guarded.begin(), guarded.end());
+  for (const Pulled &pulled : guarded)
+    all.push_back(pulled.load);
   ifThenElse(
       *this, disjoint, [&] { emitNest(always); },
       [&] {
@@ -185,6 +200,24 @@ void Planner::lowerStore(OpId id) {
         emitNest(all);
         inTwin = false;
       });
+}
+
+void Planner::rememberWrites(OpId id) {
+  auto isWrite = [&](const Op &op) { return has(op.kind, kWrites) || has(op.kind, kOrdered); };
+  unsigned before = placement.position(id);
+  if (isWrite(tile.op(id)))
+    written.emplace_back(id, before);
+  for (const Region &region : tile.op(id).regions)
+    walk(tile, region, [&](OpId inner) {
+      if (isWrite(tile.op(inner)))
+        written.emplace_back(inner, before);
+    });
+}
+
+void Planner::checkFresh(OpId load) const {
+  for (auto [write, before] : written)
+    OPW_CHECK(placement.position(load) >= before || !placement.mayConflict(tile.op(load), tile.op(write)),
+              "a load of kernel '" + tile.name + "' was moved over a write that may change it");
 }
 
 } // namespace opw::passes

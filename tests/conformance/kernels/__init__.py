@@ -1,0 +1,1 @@
+"""Kernels of the conformance suite, one module per family."""

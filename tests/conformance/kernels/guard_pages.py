@@ -1,0 +1,122 @@
+"""Kernels whose masks keep them inside of arrays beside which there is nothing."""
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def copy(x_ptr, out_ptr, n, BLOCK: tl.constexpr):
+    at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    tl.store(out_ptr + at, tl.load(x_ptr + at, mask=at < n), mask=at < n)
+
+
+@triton.jit
+def interval(x_ptr, out_ptr, low, high, KIND: tl.constexpr, BLOCK: tl.constexpr):
+    at = tl.arange(0, BLOCK)
+    if KIND == "interval":
+        mask = (at >= low) & (at < high)
+    elif KIND == "outside not":
+        mask = ~((at < low) | (at >= high))
+    elif KIND == "unsigned":
+        mask = ((at - low).to(tl.uint32) < (high - low).to(tl.uint32)) & (high > low)
+    else:
+        at = BLOCK - 1 - at
+        mask = (at >= low) & (at < high)
+    x = tl.load(x_ptr + at, mask=mask, other=0)
+    tl.store(out_ptr + at, x, mask=mask)
+
+
+@triton.jit
+def by_mask(x_ptr, mask_ptr, out_ptr, VOLATILE: tl.constexpr, BLOCK: tl.constexpr):
+    at = tl.arange(0, BLOCK)
+    mask = tl.load(mask_ptr + at) != 0
+    tl.store(out_ptr + at, tl.load(x_ptr + at, mask=mask, volatile=VOLATILE), mask=mask)
+
+
+@triton.jit
+def tile(x_ptr, out_ptr, rows, cols, KIND: tl.constexpr, R: tl.constexpr, C: tl.constexpr):
+    i = tl.arange(0, R)
+    j = tl.arange(0, C)
+    mask = (i < rows)[:, None] & (j < cols)[None, :]
+    x = tl.load(x_ptr + i[:, None] * cols + j[None, :], mask=mask, other=0)
+    if KIND == "copy":
+        tl.store(out_ptr + i[:, None] * cols + j[None, :], x, mask=mask)
+    elif KIND == "transpose":
+        inside = (j < cols)[:, None] & (i < rows)[None, :]
+        tl.store(out_ptr + j[:, None] * rows + i[None, :], tl.trans(x), mask=inside)
+    elif KIND == "sum rows":
+        tl.store(out_ptr + i, tl.sum(x, 1), mask=i < rows)
+    elif KIND == "sum columns":
+        tl.store(out_ptr + j, tl.sum(x, 0), mask=j < cols)
+    else:
+        first = tl.load(x_ptr + i * cols, mask=i < rows)
+        top = tl.load(x_ptr + j, mask=(j < cols) & (rows > 0))
+        tl.store(out_ptr + i[:, None] * cols + j[None, :], first[:, None] + top[None, :], mask=mask)
+
+
+@triton.jit
+def strided(x_ptr, out_ptr, stride, n, BLOCK: tl.constexpr):
+    at = tl.arange(0, BLOCK)
+    tl.store(out_ptr + at, tl.load(x_ptr + at * stride, mask=at < n), mask=at < n)
+
+
+@triton.jit
+def gather(x_ptr, index_ptr, out_ptr, n, BLOCK: tl.constexpr):
+    at = tl.arange(0, BLOCK)
+    index = tl.load(index_ptr + at)
+    tl.store(out_ptr + at, tl.load(x_ptr + index, mask=at < n), mask=at < n)
+
+
+@triton.jit
+def loop_sum(x_ptr, out_ptr, n, BLOCK: tl.constexpr):
+    acc = tl.zeros((BLOCK,), tl.float32)
+    for start in range(0, n, BLOCK):
+        at = start + tl.arange(0, BLOCK)
+        acc += tl.load(x_ptr + at, mask=at < n, other=0)
+    tl.store(out_ptr, tl.sum(acc))
+
+
+@triton.jit
+def loop_moving(x_ptr, out_ptr, n, BLOCK: tl.constexpr):
+    """The pointers move, the mask with them."""
+    at = tl.arange(0, BLOCK)
+    p = x_ptr + at
+    q = out_ptr + at
+    left = n
+    while_there = (n + BLOCK - 1) // BLOCK
+    for _ in range(while_there):
+        tl.store(q, tl.load(p, mask=at < left) * 2, mask=at < left)
+        p += BLOCK
+        q += BLOCK
+        left -= BLOCK
+
+
+@triton.jit
+def product(a_ptr, b_ptr, c_ptr, m, n, k, a_row, b_row, b_column, BLOCK: tl.constexpr):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    j = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    acc = tl.zeros((BLOCK, BLOCK), tl.float32)
+    for start in range(0, k, BLOCK):
+        d = start + tl.arange(0, BLOCK)
+        a = tl.load(a_ptr + i[:, None] * a_row + d[None, :], mask=(i < m)[:, None] & (d < k)[None, :], other=0)
+        b = tl.load(b_ptr + d[:, None] * b_row + j[None, :] * b_column, mask=(d < k)[:, None] & (j < n)[None, :], other=0)
+        acc = tl.dot(a, b, acc)
+    tl.store(c_ptr + i[:, None] * n + j[None, :], acc, mask=(i < m)[:, None] & (j < n)[None, :])
+
+
+@triton.jit
+def optional(x_ptr, bias_ptr, out_ptr, flag, n, BLOCK: tl.constexpr):
+    at = tl.arange(0, BLOCK)
+    x = tl.load(x_ptr + at, mask=at < n)
+    if flag:
+        x += tl.load(bias_ptr + at, mask=at < n)
+    tl.store(out_ptr + at, x, mask=at < n)
+
+
+@triton.jit
+def zero_trip(x_ptr, out_ptr, n, BLOCK: tl.constexpr):
+    """What does not change in a loop is still not to be loaded where the loop has no iteration."""
+    acc = 0.0
+    for _ in range(n):
+        acc += tl.load(x_ptr)
+    tl.store(out_ptr, acc)
