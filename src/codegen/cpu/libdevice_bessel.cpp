@@ -147,7 +147,9 @@ Value *far(MathBuilder &m, Value *x, bool second, bool orderOne) {
 
 /// Of x >= 0.
 Value *first(MathBuilder &m, Value *x, bool orderOne) {
-  Value *result = evaluate(m, orderOne ? kJ1 : kJ0, x);
+  Value *z = m.mul(x, x), *result = evaluate(m, orderOne ? kJ1 : kJ0, x);
+  Value *small = orderOne ? m.mul(x, m.poly(z, kJ1Small)) : m.poly(z, kJ0Small);
+  result = m.select(m.less(x, orderOne ? 1 : 0.5), small, result);
   result = m.select(m.less(x, kBesselFar), result, far(m, x, false, orderOne));
   return m.select(m.equal(x, m.infinity()), m.c(0), result);
 }
@@ -171,12 +173,16 @@ Value *second(MathBuilder &m, Value *x, bool orderOne) {
 
 Value *modified(MathBuilder &m, Value *x, bool orderOne) {
   Value *size = m.abs(x);
-  Pair z = m.twoProduct(x, x); // a rounded square would be wrong by x/4 units of the result
+  // the largest terms are in the middle: from there on in pairs, of the square as well
   const std::vector<double> &terms = orderOne ? kI1 : kI0;
-  std::vector<double> slope;
-  for (size_t k = 1; k < terms.size(); k++)
-    slope.push_back(double(k) * terms[k]);
-  Value *small = m.add(m.poly(z.high, terms), m.mul(m.poly(z.high, slope), z.low));
+  constexpr size_t kPairs = 12;
+  Pair z = m.twoProduct(x, x), sum{m.poly(z.high, {terms.begin() + kPairs, terms.end()}), m.c(0)};
+  for (size_t k = kPairs; k-- > 0;) {
+    sum = m.times(sum, z);
+    Pair next = m.twoSum(m.c(terms[k]), sum.high);
+    sum = {next.high, m.add(next.low, sum.low)};
+  }
+  Value *small = m.value(sum);
   if (orderOne)
     small = m.mul(small, size);
   Scaled e = m.expOf({m.atMost(size, 800)});
