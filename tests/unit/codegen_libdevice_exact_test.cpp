@@ -272,6 +272,32 @@ TEST(LibdeviceExact, Conversions) {
   expectExact<double>("uint2double_rn", "d:i", [](int32_t x) { return double(uint32_t(x)); }, i);
 }
 
+TEST(LibdeviceExact, OtherNames) {
+  auto f = floats<float>(0), g = floats<float>(13), h = floats<float>(14);
+  for (const std::string &level : fixedLevels()) {
+    auto same = [&](const char *name, const char *other) {
+      auto x = callExtern<float>(level, name, "f:f", f), y = callExtern<float>(level, other, "f:f", f);
+      EXPECT_EQ(std::memcmp(x.data(), y.data(), x.size() * 4), 0) << name;
+    };
+    same("__nv_fast_sinf", "__nv_sinf");
+    same("__nv_fast_cosf", "__nv_cosf");
+    same("__nv_fast_tanf", "__nv_tanf");
+    same("__nv_fast_expf", "__nv_expf");
+    same("__nv_fast_exp10f", "__nv_exp10f");
+    same("__nv_fast_logf", "__nv_logf");
+    same("__nv_fast_log2f", "__nv_log2f");
+    same("__nv_fast_log10f", "__nv_log10f");
+    auto x = callExtern<float>(level, "__nv_fast_powf", "f:ff", f, g),
+         y = callExtern<float>(level, "__nv_powf", "f:ff", f, g);
+    EXPECT_EQ(std::memcmp(x.data(), y.data(), x.size() * 4), 0);
+  }
+  expectExact<float>("fast_fdividef", "f:ff", [](float a, float b) { return a / b; }, f, g);
+  expectExact<float>("fmaf", "f:fff", [](float a, float b, float c) { return std::fma(a, b, c); }, f, g, h);
+  expectExact<float>("frsqrt_rn", "f:f", [](float a) { return float(1 / std::sqrt(static_cast<long double>(a))); }, f);
+  expectExact<double>(
+      "rcp64h", "d:d", [](double a) { return as<double>(as<uint64_t>(1 / a) >> 32 << 32); }, floats<double>(0));
+}
+
 std::string refusalOf(const char *symbol, const char *types) {
   Plan p;
   externPlan(p, symbol, types);
@@ -286,6 +312,48 @@ TEST(LibdeviceRefusal, NamesTheSymbol) {
   EXPECT_NE(unknown.find("docs/math.md"), std::string::npos) << unknown;
   std::string types = refusalOf("__nv_sinf", "d:d");
   EXPECT_NE(types.find("'__nv_sinf' is used as (f64) -> f64, expected (f32) -> f32"), std::string::npos) << types;
+}
+
+/// Scalars, and vectors of the widths that short loops have.
+TEST(LibdeviceShapes, AllWidths) {
+  const std::pair<const char *, double (*)(double)> functions[] = {
+      {"sin", std::sin}, {"erfc", std::erfc}, {"tgamma", std::tgamma}, {"cbrt", std::cbrt}, {"log1p", std::log1p}};
+  std::vector<double> in, out(64);
+  for (int i = 0; i < 64; i++)
+    in.push_back(i % 5 == 4 ? 1e12 + i : 0.3 + i * 0.37);
+  for (const std::string &level : fixedLevels())
+    for (auto [name, reference] : functions)
+      for (int count : {-1, 1, 2, 3, 4, 5, 8, 9, 33, 64}) { // -1: outside of a lane loop
+        Plan p;
+        ValueId x = p.pointer(Elem::F64), y = p.pointer(Elem::F64);
+        Attributes attributes = attribute("symbol", Attribute::string(std::string("__nv_") + name));
+        auto body = [&](ValueId i) {
+          p.store(y, i, p.op(OpKind::ExternElementwise, {p.load(x, i)}, Type::scalar(Elem::F64), attributes));
+        };
+        if (count < 0)
+          p.seq(p.c(0), p.c(7), {}, [&](ValueId i, std::vector<ValueId>) {
+            body(i);
+            return std::vector<ValueId>{};
+          });
+        else
+          p.lanes(p.c(0), p.c(count), body);
+        Kernel kernel(p, level);
+        kernel.run(1, in.data(), out.data());
+        for (int i = 0; i < (count < 0 ? 7 : count); i++)
+          EXPECT_LE(ulps(out[i], reference(in[i])), 5) << level << " " << name << " of " << in[i] << " in " << count;
+      }
+}
+
+TEST(LibdeviceShapes, BesselOrdersOfEveryLane) { // loops until the last lane is done
+  std::vector<int32_t> n;
+  std::vector<double> x;
+  for (int i = 0; i < 37; i++)
+    n.push_back(i * 7 % 20), x.push_back(0.5 + i * 1.3);
+  for (const std::string &level : fixedLevels()) {
+    std::vector<double> j = callExtern<double>(level, "__nv_jn", "d:id", n, x);
+    for (size_t i = 0; i < x.size(); i++)
+      EXPECT_NEAR(j[i], ::jn(n[i], x[i]), 1e-15);
+  }
 }
 
 } // namespace

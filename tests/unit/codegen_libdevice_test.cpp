@@ -20,7 +20,7 @@ template <typename T> std::vector<std::vector<T>> argumentsOf(const Row &row) {
       for (size_t k = 0; k < in.size(); k++)
         in[k].push_back(k == 0 ? x : k == 1 ? y : special[random.bits() % special.size()]);
   }
-  const size_t count = row.arguments == 1 ? 16000 : 8000;
+  const size_t count = (row.arguments == 1 ? 16000 : 8000) * (getenv("OPW_LONG") ? 100 : 1);
   for (size_t i = 0; i < count; i++)
     for (auto &one : in)
       one.push_back(random.any<T>());

@@ -95,9 +95,11 @@ TEST_P(CodegenMath, MathOfF64) {
   for (double x :
        {0.0, 1.0, -1.0, inf, -inf, std::nan(""), 709.78, 709.79, -745.1, -745.14, 1024.0, -1074.0, -1075.0, 5e-324})
     in.push_back(x);
-  const Function functions[] = {{OpKind::Exp, std::exp, 2}, {OpKind::Exp2, std::exp2, 2},
-                                {OpKind::Log, std::log, 2}, {OpKind::Log2, std::log2, 2},
-                                {OpKind::Rsqrt, rsqrt, 2},  {OpKind::Sqrt, std::sqrt, 0}};
+  const Function functions[] = {{OpKind::Exp, std::exp, 2},   {OpKind::Exp2, std::exp2, 2},
+                                {OpKind::Log, std::log, 2},   {OpKind::Log2, std::log2, 2},
+                                {OpKind::Rsqrt, rsqrt, 2},    {OpKind::Sqrt, std::sqrt, 0},
+                                {OpKind::Sin, std::sin, 2},   {OpKind::Cos, std::cos, 2},
+                                {OpKind::Tanh, std::tanh, 4}, {OpKind::Erf, std::erf, 2}};
   for (const Function &f : functions) {
     Plan p;
     mapPlan(p, f.kind, Elem::F64);

@@ -1,4 +1,5 @@
 #include "codegen/cpu/lanes.h"
+#include "codegen/cpu/libdevice.h"
 
 #include "support/check.h"
 
@@ -327,7 +328,6 @@ private:
     case OpKind::Cos:
     case OpKind::Tanh:
     case OpKind::Erf:
-    case OpKind::ExternElementwise:
       return 40;
     case OpKind::DivSI:
     case OpKind::DivUI:
@@ -394,7 +394,10 @@ private:
       if (lanes) {
         bool soft =
             !op.results.empty() && fn.type(op.results[0]).isFloatLike() && bitWidth(fn.type(op.results[0]).elem) < 32;
-        census.weight += weightOf(op.kind) * (soft ? 4 : 1);
+        unsigned weight = weightOf(op.kind);
+        if (op.kind == OpKind::ExternElementwise)
+          weight = libdevice::isShort(op.attributes.textOr("symbol", "")) ? 4 : 40;
+        census.weight += weight * (soft ? 4 : 1);
       }
     }
   }

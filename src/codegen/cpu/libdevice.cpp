@@ -59,9 +59,11 @@ Symbol libdevice::find(std::string_view text) {
   text.remove_prefix(kPrefix.size());
   for (const Function &function : functions()) {
     std::string_view name = function.name;
+    if (!text.starts_with(name))
+      continue;
     std::string types = function.types;
-    bool both = types.find('r') != std::string::npos;
-    bool narrow = both && text.size() == name.size() + 1 && text.starts_with(name) && text.back() == 'f';
+    bool both = types.find('r') != std::string::npos,
+         narrow = both && text.size() == name.size() + 1 && text.back() == 'f';
     if (!narrow && text != name)
       continue;
     for (char &code : types)

@@ -34,6 +34,11 @@ struct Symbol {
 };
 
 Symbol find(std::string_view symbol);
+/// A few instructions, where the others are a call.
+inline bool isShort(std::string_view symbol) {
+  Symbol found = find(symbol);
+  return found.function && found.function->place == Place::Here;
+}
 /// The whole table, for tests and documents.
 llvm::ArrayRef<Function> functions();
 

@@ -141,12 +141,15 @@ Value *far(MathBuilder &m, Value *x, bool second, bool orderOne) {
   if (orderOne)
     quadrant = b.CreateSub(quadrant, m.i(1));
   Value *wave = turned(m, t, quadrant, !second);
-  return m.mul(m.div(m.c(0.7978845608028654), m.sqrt(x)), m.mul(modulus, wave));
+  Pair height = m.over(m.times(m.pair(0.7978845608028654, -4.98465440455546e-17), {modulus}), m.root({x}));
+  return m.value(m.times(height, {wave}));
 }
 
 /// Of x >= 0.
 Value *first(MathBuilder &m, Value *x, bool orderOne) {
-  Value *result = evaluate(m, orderOne ? kJ1 : kJ0, x);
+  Value *z = m.mul(x, x), *result = evaluate(m, orderOne ? kJ1 : kJ0, x);
+  Value *small = orderOne ? m.mul(x, m.poly(z, kJ1Small)) : m.poly(z, kJ0Small);
+  result = m.select(m.less(x, orderOne ? 1 : 0.5), small, result);
   result = m.select(m.less(x, kBesselFar), result, far(m, x, false, orderOne));
   return m.select(m.equal(x, m.infinity()), m.c(0), result);
 }
@@ -155,7 +158,8 @@ Value *second(MathBuilder &m, Value *x, bool orderOne) {
   Value *z = m.mul(x, x), *log = m.value(m.logOf({x})), *small;
   if (orderOne) {
     Value *product = m.mul(m.mul(x, m.poly(z, kJ1Small)), log);
-    small = m.fma(m.c(kTwoOverPi), m.sub(product, m.div(m.c(1), x)), m.mul(x, m.poly(z, kY1Small)));
+    small = m.fma(m.c(kTwoOverPi), product, m.mul(x, m.poly(z, kY1Small)));
+    small = m.sub(small, m.div(m.c(kTwoOverPi), x));
   } else {
     small = m.fma(m.mul(m.c(kTwoOverPi), m.poly(z, kJ0Small)), log, m.poly(z, kY0Small));
   }
@@ -169,18 +173,23 @@ Value *second(MathBuilder &m, Value *x, bool orderOne) {
 
 Value *modified(MathBuilder &m, Value *x, bool orderOne) {
   Value *size = m.abs(x);
-  Pair z = m.twoProduct(x, x); // a rounded square would be wrong by x/4 units of the result
+  // the largest terms are in the middle: from there on in pairs, of the square as well
   const std::vector<double> &terms = orderOne ? kI1 : kI0;
-  std::vector<double> slope;
-  for (size_t k = 1; k < terms.size(); k++)
-    slope.push_back(double(k) * terms[k]);
-  Value *small = m.add(m.poly(z.high, terms), m.mul(m.poly(z.high, slope), z.low));
+  constexpr size_t kPairs = 12;
+  Pair z = m.twoProduct(x, x), sum{m.poly(z.high, {terms.begin() + kPairs, terms.end()}), m.c(0)};
+  for (size_t k = kPairs; k-- > 0;) {
+    sum = m.times(sum, z);
+    Pair next = m.twoSum(m.c(terms[k]), sum.high);
+    sum = {next.high, m.add(next.low, sum.low)};
+  }
+  Value *small = m.value(sum);
   if (orderOne)
     small = m.mul(small, size);
   Scaled e = m.expOf({m.atMost(size, 800)});
   Value *above = m.atMost(m.atLeast(size, 16), 800);
-  Value *factor = m.div(m.poly(m.div(m.c(1), above), orderOne ? kI1Far : kI0Far), m.sqrt(above));
-  Value *large = m.scale(m.mul(m.value(e.p), factor), e.n, e.bits);
+  Value *shape = m.poly(m.div(m.c(1), above), orderOne ? kI1Far : kI0Far);
+  Pair factor = m.over({shape}, m.root({above}));
+  Value *large = m.scale(m.value(m.times(e.p, factor)), e.n, e.bits);
   Value *result = m.select(m.b.CreateFCmpOLE(size, m.c(16)), small, large);
   return m.select(m.isNan(x), m.nan(), orderOne ? m.copySign(result, x) : result);
 }

@@ -33,16 +33,10 @@ const std::vector<double> kErfcxMiddle = {1.2329951186255526,    -0.139621113762
 /// exp(x^2) erfc(x) for x >= 0.
 Value *scaledTail(MathBuilder &m, Value *x) {
   Value *bounded = m.atMost(x, 0x1p600);
-  Value *q = m.div(m.sub(bounded, m.c(4)), m.add(bounded, m.c(4)));
-  // what the quotient lost counts where the polynomial is steep
-  if (m.exact) {
-    Pair above = m.twoSum(bounded, m.c(-4)), below = m.twoSum(bounded, m.c(4));
-    Pair exact = m.over(above, below);
-    Value *p = m.poly(exact.high, kErfcx);
-    Pair twice = m.twoSum(m.c(1), m.add(bounded, bounded));
-    return m.value(m.over({p}, twice));
-  }
-  return m.div(m.poly(q, kErfcxMiddle), m.fma(m.c(2), bounded, m.c(1)));
+  // rounded once, as the polynomial is steep near 0
+  Pair q = m.over(m.twoSum(bounded, m.c(-4)), m.twoSum(bounded, m.c(4)));
+  Value *p = m.poly(q.high, m.pick(kErfcx, kErfcxMiddle));
+  return m.value(m.over({p}, m.twoSum(m.c(1), m.add(bounded, bounded))));
 }
 
 /// exp(x^2), or with `minus` exp(-x^2), for |x| <= 40.

@@ -249,20 +249,31 @@ llvm::Value *MathBuilder::erf(llvm::Value *x) {
   return b.CreateSelect(b.CreateFCmpOLT(size, c(1)), small, copySign(large, x));
 }
 
+/// Functions that are longer in f64 than is good in place.
+static const char *wideSymbol(OpKind kind) {
+  switch (kind) {
+  case OpKind::Sin:
+    return "__nv_sin";
+  case OpKind::Cos:
+    return "__nv_cos";
+  case OpKind::Tanh:
+    return "__nv_tanh";
+  case OpKind::Erf:
+    return "__nv_erf";
+  default:
+    return nullptr;
+  }
+}
+
 /// Null where the kind is no function of one float.
 llvm::Value *Emitter::math(OpKind kind, llvm::Value *x) {
+  MathBuilder m(b, level, x->getType());
+  if (const char *symbol = m.isWide() ? wideSymbol(kind) : nullptr)
+    return callLibdevice(libdevice::find(symbol), {x});
   llvm::FastMathFlags saved = b.getFastMathFlags();
   b.clearFastMathFlags(); // every fusion below is written out
-  MathBuilder m(b, level, x->getType());
   llvm::Value *result = nullptr;
-  if (m.isWide())
-    for (auto [wideKind, symbol] : {std::pair{OpKind::Sin, "__nv_sin"},
-                                    {OpKind::Cos, "__nv_cos"},
-                                    {OpKind::Tanh, "__nv_tanh"},
-                                    {OpKind::Erf, "__nv_erf"}})
-      if (kind == wideKind)
-        result = callLibdevice(libdevice::find(symbol), {x});
-  switch (result ? OpKind::Constant : kind) {
+  switch (kind) {
   case OpKind::Sqrt:
   case OpKind::PreciseSqrt:
     result = call(llvm::Intrinsic::sqrt, {x});
