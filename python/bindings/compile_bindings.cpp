@@ -48,6 +48,7 @@ nb::dict toDict(const Diagnostic &diagnostic) {
   entry["op"] = diagnostic.op;
   entry["kernel"] = diagnostic.kernel;
   entry["hint"] = diagnostic.hint;
+  entry["text"] = diagnostic.str();
   return entry;
 }
 

@@ -75,6 +75,10 @@ class FakeCore:
     class CompileError(Exception):
         """What is wrong with the input."""
 
+        def __init__(self, text: str, file: str = "", line: int = 0, col: int = 0) -> None:
+            super().__init__(text)
+            self.diagnostics = [{"text": text, "file": file, "line": line, "col": col}]
+
     class MissingToolError(RuntimeError):
         """No linker."""
 
