@@ -110,7 +110,9 @@ def test_a_launch_shows_the_line():
         '    x = tl.inline_asm_elementwise("add.s32 $0, $1, 1;", "=r,r", [offsets], tl.int32, True, 1)'
     )
     assert lines[0].startswith(f"{__file__}:{number}:{8 + FIRST}: error: ") and "in kernel 'refused'" in lines[0]
-    assert lines[1] == '  |     x = tl.inline_asm_elementwise("add.s32 $0, $1, 1;", "=r,r", [offsets], tl.int32, True, 1)'
+    assert (
+        lines[1] == '  |     x = tl.inline_asm_elementwise("add.s32 $0, $1, 1;", "=r,r", [offsets], tl.int32, True, 1)'
+    )
     assert lines[2] == "  | " + " " * (7 + FIRST) + "^"
     assert lines[3].startswith("  hint: ")
 
