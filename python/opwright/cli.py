@@ -146,7 +146,7 @@ def explain_command(
         parts = [Text(f"{kind}: {text}", style="yellow" if kind == "slow" else "") for kind, text in line.remarks]
         table.add_row(str(line.number), Text(line.source), Text("\n").join(parts))
     out = Console()
-    (out if out.is_terminal else Console(width=140)).print(table)
+    (out if out.is_terminal else Console(width=128)).print(table)
 
 
 @app.command("doctor")

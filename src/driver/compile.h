@@ -22,8 +22,9 @@ struct CompileOptions {
   bool fpFusion = true;             ///< a*b + c may round once
   /// Memory behind different pointer arguments does not overlap: true for plugins, whose runtime refuses overlap.
   bool argsDisjoint = false;
-  bool explain = false;  ///< fill CompiledKernel::remarks
-  std::string dumpDir{}; ///< if set: the IR after each stage goes there as NN_<stage>.ir
+  bool explain = false; ///< fill CompiledKernel::remarks
+  /// If set: what each stage leaves goes there as NN_<stage>, with .ir for our IR, .ll for LLVM's, .s for assembly.
+  std::string dumpDir{};
 };
 
 /// One kernel argument, in the order of TTIR. Of a pointer, `elem` is the pointee.

@@ -354,7 +354,7 @@ private:
       return;
     const Type &type = op.kind == OpKind::CmpI ? fn.type(op.operands[0]) : fn.type(op.results[0]);
     if (type.isIntegerLike() && type.elem == Elem::I64)
-      say(op.location, "slow", "64-bit index arithmetic in vectors: half as many lanes as with 32 bits");
+      say(op.location, "slow", "64-bit index arithmetic in vectors: twice the registers of 32 bits");
   }
 };
 

@@ -15,20 +15,35 @@ PlanFacts::PlanFacts(const Module &tile, const Module &plan, const cpu::Level &l
   nameBuffers();
 }
 
-std::pair<std::string, uint32_t> PlanFacts::placeOf(LocId id) const {
-  std::pair<std::string, uint32_t> place{"", 0};
+LocId PlanFacts::ownOf(LocId id) const {
+  LocId own = kNone;
   for (size_t steps = 0; id < module.locations.size() && steps <= module.locations.size(); ++steps) {
     const Location &location = module.locations[id];
     if (location.line != 0)
-      place = {location.file, location.line};
+      own = id;
     if (location.line != 0 && location.file == home)
       break;
     id = location.callSite;
   }
-  return place;
+  return own;
 }
 
-std::string PlanFacts::nameAt(LocId id) const { return id < module.locations.size() ? module.locations[id].name : ""; }
+std::pair<std::string, uint32_t> PlanFacts::placeOf(LocId id) const {
+  LocId own = ownOf(id);
+  return own == kNone ? std::pair{std::string(), 0u}
+                      : std::pair{module.locations[own].file, module.locations[own].line};
+}
+
+/// The variable that is assigned there, or where the function is called that the place is in.
+std::string PlanFacts::nameAt(LocId id) const {
+  id = ownOf(id);
+  for (size_t steps = 0; id < module.locations.size() && steps <= module.locations.size(); ++steps) {
+    if (!module.locations[id].name.empty())
+      return module.locations[id].name;
+    id = module.locations[id].callSite;
+  }
+  return "";
+}
 
 PlanFacts::Root PlanFacts::rootOf(ValueId pointer) const {
   for (unsigned steps = 0; steps < 64; ++steps) {
@@ -104,8 +119,9 @@ LocId PlanFacts::contentOf(OpId buffer) const {
     if (place < module.locations.size() && (best == kNone || (nameAt(best).empty() && !nameAt(place).empty())))
       best = place;
   };
-  for (OpId id : accesses.at(buffer)) {
-    const Op &op = fn.op(id);
+  const std::vector<OpId> &uses = accesses.at(buffer);
+  for (auto use = uses.rbegin(); use != uses.rend(); ++use) { // what is stored first may be a start value
+    const Op &op = fn.op(*use);
     if (op.kind == OpKind::PlanDot && rootOf(op.operands[0]).buffer == buffer)
       take(op.location);
     if (op.kind != OpKind::PlanStore)
@@ -117,7 +133,7 @@ LocId PlanFacts::contentOf(OpId buffer) const {
     if (value != kNone)
       take(fn.op(value).location);
   }
-  for (OpId id : accesses.at(buffer))
+  for (OpId id : uses)
     take(fn.op(id).location);
   return best;
 }

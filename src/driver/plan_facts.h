@@ -55,6 +55,7 @@ private:
   std::set<ir::LocId> maskedAt, storesAt;
   std::map<ir::OpId, std::string> bufferNames;
 
+  ir::LocId ownOf(ir::LocId id) const; ///< the location that placeOf tells of
   std::string nameAt(ir::LocId id) const;
   void recallTile();
   void findUses();

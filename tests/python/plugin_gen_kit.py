@@ -86,7 +86,7 @@ class FakeCore:
         self.root, self.error = root, error
         self.requests: list[dict] = []
 
-    def build(self, request: dict, workspace: str) -> dict:
+    def build(self, request: dict, workspace: str, dump_dir: str = "") -> dict:
         self.requests.append(request)
         for kernel in request["kernels"]:
             assert (Path(workspace) / kernel["ttir"]).is_file()

@@ -159,7 +159,7 @@ def run_core(core: Any, request: dict[str, Any], workspace: Path, roots: Sequenc
     """The native build. Its errors keep their text, with lines of the sources below `roots`; a missing linker has the exit
     code of a missing tool."""
     try:
-        return dict(core.build(request, str(workspace)) or {})
+        return dict(core.build(request, str(workspace), dump_dir=os.environ.get("OPW_DUMP_DIR", "")) or {})
     except OSError as e:
         raise _unwritable(workspace, e) from e
     except core.MissingToolError as e:
