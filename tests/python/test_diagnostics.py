@@ -13,7 +13,9 @@ from plugin_gen_kit import ADD, write_config
 
 import opwright
 from opwright.diagnostics import render, source_line, with_caret
+from opwright.errors import InputError
 from opwright.triton_backend.errors import KernelError
+from opwright.ttir import make_ttir
 
 
 def diagnostic(file: str, line: int, col: int) -> dict:
@@ -115,6 +117,22 @@ def test_a_launch_shows_the_line():
     )
     assert lines[2] == "  | " + " " * (7 + FIRST) + "^"
     assert lines[3].startswith("  hint: ")
+
+
+@triton.jit
+def refused_by_triton(x_ptr):
+    tl.store(x_ptr, undefined_name)  # noqa: F821
+
+
+def test_errors_of_triton_show_the_line_too():
+    with pytest.raises(InputError) as caught:
+        make_ttir(refused_by_triton, {"x_ptr": "*i32"}, {})
+    shown = str(caught.value).splitlines()[1:]
+    assert shown == [
+        "  |     tl.store(x_ptr, undefined_name)  # noqa: F821",
+        "  |                     ^",
+        "  hint: correct that line of the kernel",
+    ]
 
 
 def test_plugin_gen_shows_the_line(tmp_path):

@@ -78,6 +78,15 @@ TEST(Explain, PrefetchesGoWithTheAccessAtTheirOffset) {
                    "8 prefetch: p of a later iteration or program, to be written"}));
 }
 
+TEST(Explain, AtomicsAreDoneLaneByLane) {
+  EXPECT_EQ(explain("  %lo = arith.constant 0 : i64\n  %one = arith.constant 1 : i64\n  %x = arith.constant 1.0 : f32\n"
+                    "  plan.loop %lo, %n, %one {lane} { ^(%j: i64):\n    %at = tt.addptr %p, %j : !tt.ptr<f32>\n"
+                    "    %old = tt.atomic_rmw %at, %x {atomic_rmw_op = fadd} : f32\n    scf.yield\n  }\n",
+                    "x86-64-v4")
+                .at(1),
+            "7 atomic: atomic_rmw fadd of f32 on p, one for each lane");
+}
+
 /// Whole kernels: every remark has a line of the kernel's file and is there once.
 class Kernels : public testing::TestWithParam<const char *> {};
 

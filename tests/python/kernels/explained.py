@@ -73,10 +73,9 @@ def product(out_ptr, a_ptr, b_ptr, SIZE: tl.constexpr):
 
 
 @triton.jit
-def count(counts_ptr, x_ptr, steps, BLOCK: tl.constexpr):
-    at = tl.arange(0, BLOCK)
+def count(counts_ptr, x_ptr, steps, STEP: tl.constexpr):
     for step in range(steps):
-        x = tl.load(x_ptr + step * BLOCK + at)
+        x = tl.load(x_ptr + step * STEP)
         tl.atomic_add(counts_ptr + x, 1)
 
 
