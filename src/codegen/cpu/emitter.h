@@ -70,6 +70,7 @@ private:
   llvm::Function *entry = nullptr;
   llvm::Value *scratchMemory = nullptr, *epoch = nullptr, *streams = nullptr;
   llvm::Value *grid[3] = {}, *program[3] = {}, *programIndex = nullptr;
+  llvm::Value *turns = nullptr;  ///< counts turns of loops that wait
   llvm::Value *launch = nullptr; ///< the launch block, where an op needs it
   uint64_t scratchEnd = 0;
   bool streamed = false;
