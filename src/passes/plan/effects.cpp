@@ -22,6 +22,8 @@ void Planner::lowerAtomic(OpId id) {
       scalars[op.results[i]] = plan.op(made).results[i];
     return;
   }
+  if (op.kind != OpKind::AtomicLoad)
+    keepLoads(op.operands, op.operands[0]);
   Form form = formOf(op.operands[0]);
   int lane = chooseLane(*this, {op.operands.begin() + 1, op.operands.end()}, shape, op.operands[0]);
   if (op.kind == OpKind::AtomicPoll)

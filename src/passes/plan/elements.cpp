@@ -131,6 +131,8 @@ void Planner::lowerMapElementwise(OpId id) {
   int64_t pack = op.attributes.intOr("pack", 1);
   BlockId body = op.regions[0].blocks[0];
   bool onLanes = pack == 1 && Nest::canEvalRegion(tile, body);
+  if (!onLanes)
+    keepLoads(op.operands, kNone); // the function may write anywhere
   int lane = onLanes ? chooseLane(*this, op.operands, shape, kNone) : -1;
   std::vector<Buffer> into;
   for (ValueId result : op.results)

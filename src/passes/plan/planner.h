@@ -125,6 +125,7 @@ public:
   /// Fails if a write that may change what this load reads has been lowered although the load comes before it.
   void checkFresh(ir::OpId load) const;
   void rememberWrites(ir::OpId op);
+  void keepLoads(const std::vector<ir::ValueId> &values, ir::ValueId pointer);
 
   // store.cpp, reduce.cpp, dot.cpp, elements.cpp, effects.cpp, control.cpp: lowering of ops in order
   void lowerBlock(ir::BlockId block);

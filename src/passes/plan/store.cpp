@@ -114,6 +114,21 @@ bool sameInjectivePlace(const Planner &p, const Form &a, const Form &b, bool sam
 
 } // namespace
 
+/// Before a nest that writes through `pointer` element by element: what it loads from there, at other places, is loaded first.
+void Planner::keepLoads(const std::vector<ValueId> &values, ValueId pointer) {
+  std::optional<Form> into;
+  if (pointer != kNone && tile.type(pointer).isTile())
+    into = formOf(pointer);
+  for (const Pulled &pulled : loadsOf(*this, values)) {
+    ValueId from = tile.op(pulled.load).operands[0];
+    ValueId here = pointer == kNone ? kNone : placement.root(pointer), there = placement.root(from);
+    bool apart = options.argsDisjoint && here != kNone && there != kNone && here != there;
+    const Form source = formOf(from);
+    if (!apart && !(into && pulled.inPlace && sameInjectivePlace(*this, source, *into, source.base == into->base)))
+      keep(tile.op(pulled.load).results[0]);
+  }
+}
+
 void Planner::lowerStore(OpId id) {
   const Op &op = tile.op(id);
   ValueId pointer = op.operands[0], value = op.operands[1];
