@@ -29,7 +29,10 @@ def measure() -> list[Row]:
     lines = random.standard_normal((64, 4096), dtype=np.float32)
     ordered, turned = np.empty_like(lines), np.empty((1000, 1024), np.float32)
     digits, found = random.integers(0, 256, 1 << 20, dtype=np.int32), np.zeros(256, np.int32)
-    table, index = random.standard_normal(1 << 16, dtype=np.float32), random.integers(0, 1 << 16, 1 << 20, dtype=np.int32)
+    table, index = (
+        random.standard_normal(1 << 16, dtype=np.float32),
+        random.integers(0, 1 << 16, 1 << 20, dtype=np.int32),
+    )
     taken = np.empty(index.shape, np.float32)
     a, b = (random.standard_normal((512, 512), dtype=np.float32) for _ in range(2))
     product = np.empty_like(a)
@@ -42,9 +45,21 @@ def measure() -> list[Row]:
     flat = x.ravel()
     cases = {
         "sum of rows": (lambda: k.row_sums[(1024,)](t(sums), t(x), 1000, BLOCK=1024), lambda: x.sum(axis=1), sums),
-        "argmax of rows": (lambda: k.row_argmax[(1024,)](t(places), t(x), 1000, BLOCK=1024), lambda: x.argmax(axis=1), places),
-        "cumulative sum": (lambda: k.running_sums[(1024,)](t(out), t(x), 1000, BLOCK=1024), lambda: x.cumsum(axis=1), out),
-        "sort of 4096": (lambda: k.sort_rows[(64,)](t(ordered), t(lines), BLOCK=4096), lambda: np.sort(lines, axis=1), ordered),
+        "argmax of rows": (
+            lambda: k.row_argmax[(1024,)](t(places), t(x), 1000, BLOCK=1024),
+            lambda: x.argmax(axis=1),
+            places,
+        ),
+        "cumulative sum": (
+            lambda: k.running_sums[(1024,)](t(out), t(x), 1000, BLOCK=1024),
+            lambda: x.cumsum(axis=1),
+            out,
+        ),
+        "sort of 4096": (
+            lambda: k.sort_rows[(64,)](t(ordered), t(lines), BLOCK=4096),
+            lambda: np.sort(lines, axis=1),
+            ordered,
+        ),
         "transpose": (
             lambda: k.transpose[(cdiv(1024, 32), cdiv(1000, 32))](t(turned), t(x), 1024, 1000, SIDE=32),
             lambda: np.ascontiguousarray(x.T),

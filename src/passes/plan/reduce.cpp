@@ -155,8 +155,8 @@ void Planner::lowerReduce(OpId id, ValueId fills) {
   bool simple = combineOf(tile, op, kind);
 
   int lane = chooseLane(*this, op.operands, shape, kNone);
-  // A combine function of its own along the lanes need not be commutative: each of a few lanes combines a stretch of neighbours,
-  // and at the end they are combined one by one, in order.
+  // A combine function of its own along the lanes need not be commutative: each of a few lanes combines a stretch of
+  // neighbours, and at the end they are combined one by one, in order.
   const int64_t partials = int64_t{2} * options.vectorLanes;
   bool inPartials = !simple && lane == static_cast<int>(axis) && shape.dim(axis) >= 4 * partials;
   if (!simple && lane == static_cast<int>(axis) && !inPartials) {

@@ -114,7 +114,8 @@ bool sameInjectivePlace(const Planner &p, const Form &a, const Form &b, bool sam
 
 } // namespace
 
-/// Before a nest that writes through `pointer` element by element: what it loads from there, at other places, is loaded first.
+/// Before a nest that writes through `pointer` element by element: what it loads from there, at other places, is loaded
+/// first.
 void Planner::keepLoads(const std::vector<ValueId> &values, ValueId pointer) {
   std::optional<Form> into;
   if (pointer != kNone && tile.type(pointer).isTile())
