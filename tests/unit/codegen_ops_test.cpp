@@ -30,7 +30,7 @@ template <typename In, typename Out> void binary(const std::string &level, OpKin
     return std::vector<ValueId>{};
   });
   Kernel kernel(p, level);
-  ASSERT_NE(kernel.entry, nullptr) << name(kind);
+  ASSERT_TRUE(kernel.isLoaded()) << name(kind);
   size_t count = a.size();
   std::vector<Out> c(count), d(count);
   kernel.run(1, a.data(), b.data(), c.data(), d.data(), int64_t(count));
@@ -477,7 +477,23 @@ TEST(CodegenRefusal, UnknownLevel) {
   Module module = p.finish();
   auto result = opw::cpu::emit(module, module.functions[0], {.level = "z80"});
   ASSERT_FALSE(result);
-  EXPECT_NE(result.diagnostics()[0].message.find("unknown CPU level 'z80'"), std::string::npos);
+  EXPECT_NE(result.diagnostics()[0].message.find("unknown CPU level 'z80', expected x86-64-v3, x86-64-v4, aarch64 or host"), std::string::npos);
+}
+
+TEST(CodegenLevel, AArch64NeedsItsTarget) {
+  auto level = opw::cpu::findLevel("aarch64");
+  if (level) {
+    EXPECT_EQ(level->lanes(32), 4u);
+    EXPECT_FALSE(level->maskRegisters || level->avx512 || level->streams);
+    return;
+  }
+  Plan p;
+  Module module = p.finish();
+  auto result = opw::cpu::emit(module, module.functions[0], {.level = "aarch64"});
+  ASSERT_FALSE(result);
+  EXPECT_EQ(render(result.diagnostics()),
+            "error: the CPU level aarch64 needs an LLVM with the AArch64 target: this build has x86-64 alone\n"
+            "  hint: pip install 'mlc-llvm-static[all]>=23.1.1.post0,<24', then build Opwright again\n");
 }
 
 TEST(CodegenJit, RefusesDamagedObjects) {
