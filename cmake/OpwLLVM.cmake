@@ -23,6 +23,9 @@ message(STATUS "opwright: LLVM ${LLVM_PACKAGE_VERSION} in ${LLVM_DIR}")
 set(OPW_WITH_AARCH64 OFF)
 if("AArch64" IN_LIST LLVM_TARGETS_TO_BUILD)
   set(OPW_WITH_AARCH64 ON)
+elseif(OPW_EMULATOR)
+  message(FATAL_ERROR "opwright: OPW_EMULATOR needs an LLVM with the AArch64 target, found ${LLVM_TARGETS_TO_BUILD} in ${LLVM_DIR}: "
+                      "pip install 'mlc-llvm-static[all]>=23.1.1.post0,<24' into ${Python_EXECUTABLE}")
 endif()
 
 # LLVM's own headers are the system's: their warnings are not ours. The SDK has no RTTI and no exceptions.

@@ -179,9 +179,8 @@ public:
               : *dump == 'o' ? object.optimizedIr.c_str()
                              : object.llvmIr.c_str());
     scratch.resize(object.scratchBytes + 64);
-    if (level == "aarch64") {
-      emulated = Emulated::start(object.object);
-      EXPECT_NE(emulated, nullptr);
+    if (level == "aarch64") { // a process starts with the first run
+      emulates = true;
       return;
     }
     auto loaded = cpu::JitModule::load(object.object);
@@ -193,7 +192,7 @@ public:
     entry = reinterpret_cast<opw_cpu_entry_t>(code->lookup("opw_kernel"));
     EXPECT_NE(entry, nullptr);
   }
-  bool isLoaded() const { return entry || emulated; }
+  bool isLoaded() const { return entry || emulates; }
 
   template <typename... Args> void run(uint32_t programs, Args... args) {
     uint32_t grid[3] = {programs, 1, 1};
@@ -201,7 +200,7 @@ public:
   }
   template <typename... Args> void runGrid(const uint32_t (&grid)[3], int64_t low, int64_t high, Args... args) {
     ASSERT_TRUE(isLoaded());
-    if (emulated)
+    if (emulates)
       return emulate(grid, low, high, {slotOf(args)...});
     std::vector<uint64_t> slots{slot(args)...};
     opw_cpu_launch_t launch{};
@@ -228,6 +227,7 @@ public:
 private:
   Module modules;
   std::unique_ptr<cpu::JitModule> code;
+  bool emulates = false;
   std::unique_ptr<Emulated> emulated;
   std::vector<char> scratch;
 
@@ -254,6 +254,9 @@ private:
                          .threads = 1,
                          .reserved = 0};
     emulated_answer_t answer{};
+    if (!emulated)
+      emulated = Emulated::start(object.object);
+    ASSERT_NE(emulated, nullptr);
     ASSERT_TRUE(emulated->call(call, slots, regions, answer)) << "the process under the emulator died";
     EXPECT_EQ(answer.status, 0);
   }

@@ -217,7 +217,7 @@ llvm::Value *Emitter::extremeNumber(llvm::Value *x, llvm::Value *y, bool largest
   bool wide = type->getScalarType()->isDoubleTy();
   unsigned bits = type->isVectorTy() ? unsigned(type->getPrimitiveSizeInBits()) : 0;
   if (level.arch == Arch::AArch64)
-    return b.CreateBinaryIntrinsic(largest ? llvm::Intrinsic::maximumnum : llvm::Intrinsic::minimumnum, x, y);
+    return b.CreateBinaryIntrinsic(largest ? llvm::Intrinsic::maxnum : llvm::Intrinsic::minnum, x, y);
   if (level.avx512 && (bits == 128 || bits == 256 || bits == 512)) {
     using namespace llvm::Intrinsic;
     ID id = bits == 512   ? wide ? x86_avx512_mask_range_pd_512 : x86_avx512_mask_range_ps_512
