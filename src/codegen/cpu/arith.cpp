@@ -211,7 +211,7 @@ llvm::Value *Emitter::compareInt(const Op &op, llvm::Value *x, llvm::Value *y) {
 // ----------------------------------------------------------------------------------------------------------
 
 /// The smaller or larger one; of a number and a NaN the number. LLVM's own operation becomes a call to the C library
-/// where it is narrowed to f16.
+/// on x86-64, where it is narrowed to f16.
 llvm::Value *Emitter::extremeNumber(llvm::Value *x, llvm::Value *y, bool largest) {
   llvm::Type *type = x->getType();
   bool wide = type->getScalarType()->isDoubleTy();
