@@ -191,9 +191,10 @@ def make_object(mod: Any, metadata: dict[str, Any], options: CPUOptions) -> byte
             dump_dir=os.environ.get("OPW_DUMP_DIR", ""),
         )
     except _core.CompileError as error:
+        from opwright.diagnostics import render
         from opwright.triton_backend.errors import KernelError
 
-        raise KernelError(str(error), error.diagnostics) from None
+        raise KernelError(render(error.diagnostics), error.diagnostics) from None
     metadata.update(
         name=kernel.name,
         shared=0,

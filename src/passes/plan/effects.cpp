@@ -40,7 +40,7 @@ void Planner::lowerAtomic(OpId id) {
   } else {
     ValueId old = nest.effect(op.kind, std::move(operands), tile.type(op.results[0]).element(), op.attributes);
     if (isUsed)
-      nest.store(into, at, old);
+      nest.store(into, at, shape, old);
   }
   for (ValueId index : at)
     if (!isConstantEqual(index, 0))

@@ -34,6 +34,7 @@ struct Buffer {
   int64_t panel = 0, panelStride = 0;
   /// The dimension with stride 1, -1 for none.
   int laneDim() const;
+  bool isRowMajor(const ir::Type &shape) const;
 };
 
 /// How the two operands of a dot are laid out: `rows` are broadcast, `lanes` are vectors.

@@ -31,15 +31,20 @@ void Planner::materialize(ValueId value, const Buffer &into) {
   } else {
     if (into.panelDim >= 0)
       lane = naturalLane(value);
-    at = openLoops(nest, *this, shape, lane);
-    for (ValueId index : at)
-      depth += !isConstantEqual(index, 0);
+    if (prefersFlat(shape, lane) && into.isRowMajor(shape)) {
+      at = openFlat(nest, *this, shape);
+      depth = 1;
+    } else {
+      at = openLoops(nest, *this, shape, lane);
+      for (ValueId index : at)
+        depth += !isConstantEqual(index, 0);
+    }
   }
   ValueId element = nest.eval(value, at);
   if (Type from = plan.type(element); !(from == into.type))
     element = nest.emit(from.elem == Elem::F16 || from.elem == Elem::BF16 ? OpKind::ExtF : OpKind::FpToFp, {element},
                         into.type);
-  nest.store(into, at, element);
+  nest.store(into, at, shape, element);
   while (depth-- > 0)
     nest.close();
 }
