@@ -494,7 +494,8 @@ TEST(CodegenLevel, AArch64NeedsItsTarget) {
   }
   EXPECT_EQ(render(result.diagnostics()),
             "error: the CPU level aarch64 needs an LLVM with the AArch64 target: this build has x86-64 alone\n"
-            "  hint: pip install 'mlc-llvm-static[all]>=23.1.1.post0,<24', then build Opwright again\n");
+            "  hint: pip install 'mlc-llvm-static[all]>=23.1.1.post0,<24', then build Opwright again with "
+            "--no-build-isolation\n");
 }
 
 TEST(CodegenJit, RefusesDamagedObjects) {

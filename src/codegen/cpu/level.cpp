@@ -103,7 +103,8 @@ Result<Level> findLevel(std::string_view name) {
       return levelAArch64();
     return Diagnostic{.message =
                           "the CPU level aarch64 needs an LLVM with the AArch64 target: this build has x86-64 alone",
-                      .hint = "pip install 'mlc-llvm-static[all]>=23.1.1.post0,<24', then build Opwright again"};
+                      .hint = "pip install 'mlc-llvm-static[all]>=23.1.1.post0,<24', then build Opwright again with "
+                              "--no-build-isolation"};
   }
   return Diagnostic{.message = "unknown CPU level '" + std::string(name) +
                                "', expected x86-64-v3, x86-64-v4, aarch64 or host"};
