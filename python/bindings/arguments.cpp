@@ -205,14 +205,17 @@ bool readDescriptor(const Param &param, const std::string &kernel, PyObject *val
   Ref padding(optionalAttribute(value, names().padding));
   if (!padding && PyErr_Occurred())
     return false;
-  if (padding && PyUnicode_Check(padding.get()) && PyUnicode_CompareWithASCIIString(padding.get(), "zero") != 0)
-    return refuse(PyExc_ValueError, param, kernel,
-                  "found a host descriptor with padding %R, expected 'zero'; make the descriptor in the kernel: "
-                  "tl.make_tensor_descriptor",
+  bool isText = padding && PyUnicode_Check(padding.get());
+  bool nan = isText && PyUnicode_CompareWithASCIIString(padding.get(), "nan") == 0;
+  if (isText && !nan && PyUnicode_CompareWithASCIIString(padding.get(), "zero") != 0)
+    return refuse(PyExc_ValueError, param, kernel, "found a descriptor with padding %R, expected 'zero' or 'nan'",
                   padding.get());
-  return readPointer(param, kernel, base.get(), *out++) &&
-         readIntegers(param, kernel, value, names().shape, param.rank, out) &&
-         readIntegers(param, kernel, value, names().strides, param.rank, out);
+  if (!readPointer(param, kernel, base.get(), *out++) ||
+      !readIntegers(param, kernel, value, names().shape, param.rank, out) ||
+      !readIntegers(param, kernel, value, names().strides, param.rank, out))
+    return false;
+  *out++ = nan;
+  return true;
 }
 
 bool readTuple(const Param &param, const std::string &kernel, PyObject *value, uint64_t *&out) {
@@ -291,7 +294,7 @@ unsigned Param::slots() const {
   if (kind == ParamKind::Constant)
     return 0;
   if (kind == ParamKind::Descriptor)
-    return 1 + 2 * rank;
+    return 2 + 2 * rank; // base, sizes, strides, and whether NaN is read outside
   if (kind != ParamKind::Tuple)
     return 1;
   unsigned sum = 0;

@@ -16,7 +16,7 @@ enum class ParamKind : uint8_t {
   Integer,    ///< `bits` wide, sign-extended in its slot
   Float,      ///< raw bits of the type in the low part of its slot
   Tuple,      ///< `members`, one after the other
-  Descriptor, ///< base pointer, then `rank` sizes and `rank` strides
+  Descriptor, ///< base pointer, then `rank` sizes and `rank` strides, then 1 where NaN is read outside, else 0
 };
 
 struct Param {

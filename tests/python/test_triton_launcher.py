@@ -157,9 +157,11 @@ def test_descriptor():
         base, shape, strides, padding = opwright.tensor(np.zeros((4, 8), np.float16)), [4, 8], (8, 1), "zero"
 
     kernel = Kernel(["tensordesc<fp16[2, 4]>"])
-    assert kernel(Descriptor) == [Descriptor.base.data_ptr(), 4, 8, 8, 1]
+    assert kernel(Descriptor) == [Descriptor.base.data_ptr(), 4, 8, 8, 1, 0]
     Descriptor.padding = "nan"
-    with pytest.raises(ValueError, match="padding 'nan', expected 'zero'"):
+    assert kernel(Descriptor) == [Descriptor.base.data_ptr(), 4, 8, 8, 1, 1]
+    Descriptor.padding = "mirror"
+    with pytest.raises(ValueError, match="padding 'mirror', expected 'zero' or 'nan'"):
         kernel(Descriptor)
 
 

@@ -180,7 +180,7 @@ BlockView Normalizer::blockOf(const Frame &frame, ValueId value) const {
 }
 
 /// The parts of a descriptor that the host makes: base in its own slot, sizes and strides in those that follow.
-Values Normalizer::hostDescriptor(const Frame &frame, const Function &entry, size_t index) {
+Values Normalizer::hostDescriptor(const Frame &frame, const Function &entry, size_t index, ValueId nanOutside) {
   const std::vector<ValueId> &arguments = entry.arguments();
   const Type type = entry.type(arguments[index]);
   Values parts{frame.values[arguments[index]][0]};
@@ -193,7 +193,7 @@ Values Normalizer::hostDescriptor(const Frame &frame, const Function &entry, siz
                      .hint = "expected " + std::to_string(type.rank) + " i32 and as many i64 arguments"}};
     parts.push_back(wide(frame.values[arguments[at]][0]));
   }
-  parts.push_back(b.constant(0, Elem::I1));
+  parts.push_back(nanOutside);
   return parts;
 }
 

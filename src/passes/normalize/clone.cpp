@@ -206,22 +206,34 @@ Module Normalizer::run(const Function &entry) {
   out.name = entry.name;
   out.isPublic = true;
   out.attributes = entry.attributes;
-  out.argumentAttributes = entry.argumentAttributes;
   out.location = entry.location;
   BlockId block = out.addBlock();
   out.body.blocks.push_back(block);
   b.setBlock(block);
   Frame frame = enter(entry);
   const std::vector<ValueId> &arguments = entry.arguments();
-  for (ValueId argument : arguments) {
-    Type type = entry.type(argument);
-    if (type.kind != TypeKind::Value)
+  // A descriptor that the host makes: its base in its own place, then its sizes and strides, which TTIR lists, then
+  // whether NaN is read outside, which it does not.
+  std::map<size_t, ValueId> nanOutside; // by the index of the descriptor
+  out.argumentAttributes.clear();
+  size_t openDescriptor = 0, left = 0;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    Type type = entry.type(arguments[i]);
+    if (type.kind != TypeKind::Value) {
+      openDescriptor = i;
+      left = 2u * type.rank + 1;
       type = Type::pointer(type.elem);
-    frame.values[argument] = {out.addArgument(block, type, entry.values[argument].name)};
+    }
+    frame.values[arguments[i]] = {out.addArgument(block, type, entry.values[arguments[i]].name)};
+    out.argumentAttributes.push_back(i < entry.argumentAttributes.size() ? entry.argumentAttributes[i] : Attributes{});
+    if (left > 0 && --left == 0) {
+      nanOutside[openDescriptor] = out.addArgument(block, Type::scalar(Elem::I1));
+      out.argumentAttributes.emplace_back();
+    }
   }
   for (size_t i = 0; i < arguments.size(); ++i)
     if (entry.type(arguments[i]).kind != TypeKind::Value)
-      frame.values[arguments[i]] = hostDescriptor(frame, entry, i);
+      frame.values[arguments[i]] = hostDescriptor(frame, entry, i, nanOutside[i]);
   Values returned = runBlocks(frame, entry.body.blocks[0], kNone);
   OPW_CHECK(returned.empty(), "a kernel returns nothing");
   b.create(OpKind::Return, {}, {});

@@ -84,7 +84,7 @@ private:
 
   // blocks.cpp: block pointers and descriptors
   bool cloneBlockOp(Frame &frame, const ir::Op &op);
-  Values hostDescriptor(const Frame &frame, const ir::Function &entry, size_t index);
+  Values hostDescriptor(const Frame &frame, const ir::Function &entry, size_t index, ir::ValueId nanOutside);
   BlockView blockOf(const Frame &frame, ir::ValueId value) const;
   Place placeOf(const BlockView &block, const ir::Type &tile, const Values &offsets, const std::vector<bool> &checked);
   Place rowsOf(const BlockView &block, const ir::Type &tile, ir::ValueId rows, ir::ValueId column);

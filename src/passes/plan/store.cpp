@@ -10,8 +10,8 @@ namespace opw::passes {
 
 using namespace ir;
 
-/// Whether one loop over all elements is better than one per dimension: the lanes would be fewer than a vector has, and nothing is
-/// loaded whose address depends on more than one dimension.
+/// Whether one loop over all elements is better than one per dimension: the lanes would be fewer than a vector has, and
+/// nothing is loaded whose address depends on more than one dimension.
 static bool prefersFlat(const Planner &p, ValueId value, int lane) {
   constexpr unsigned kVector = 4; // 16 elements
   const Type shape = p.tile.type(value);
