@@ -64,7 +64,7 @@ def count_slots(signature) -> int:
         if isinstance(type_, tuple):
             total += count_slots(type_)
         elif type_.startswith("tensordesc"):
-            total += 1 + 2 * (type_.count(",") + 1)
+            total += 2 + 2 * (type_.count(",") + 1)
         else:
             total += type_ != "constexpr"
     return total
