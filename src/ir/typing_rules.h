@@ -18,8 +18,8 @@ struct OpView {
   const Op &op;
 
   size_t operandCount() const { return op.operands.size(); }
-  const Type &in(size_t i) const { return fn.type(op.operands[i]); }
-  const Type &out(size_t i = 0) const { return fn.type(op.results[i]); }
+  const Type &in(size_t i) const { return fn.values[op.operands[i]].type; }
+  const Type &out(size_t i = 0) const { return fn.values[op.results[i]].type; }
 
   [[noreturn]] static void fail(std::string message) { throw RuleBroken{std::move(message)}; }
   static void require(bool condition, const char *message) {

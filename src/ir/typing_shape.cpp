@@ -262,6 +262,10 @@ void mapElementwise(const OpView &view) {
   std::vector<Type> elements = elementsOf(view);
   int64_t pack = view.integer("pack");
   OpView::require(pack >= 1 && pack <= 64, "expected 'pack' to be 1 to 64");
+  const Type &shape = view.in(0);
+  if (shape.dim(shape.rank - 1u) % pack != 0)
+    OpView::fail("found 'pack' of " + std::to_string(pack) + " for " + shape.str() +
+                 ", expected a divisor of the last extent");
   std::vector<Type> arguments, returned;
   for (const Type &element : elements)
     arguments.insert(arguments.end(), static_cast<size_t>(pack), element);

@@ -19,8 +19,14 @@ void Normalizer::refuse(const Frame &frame, const Op &op, std::string message, s
   throw Refusal{std::move(diagnostic)};
 }
 
+void Normalizer::refuseDepth(const Frame &frame, const Op &op) const {
+  refuse(frame, op, "nested deeper than " + std::to_string(kMaxDepth) + " levels of blocks, calls and early returns",
+         "split the kernel into smaller pieces");
+}
+
 Normalizer::Frame Normalizer::enter(const Function &fn) {
-  Frame frame{.fn = &fn, .values = {}};
+  Frame frame{};
+  frame.fn = &fn;
   frame.values.resize(fn.values.size());
   return frame;
 }
@@ -99,6 +105,7 @@ void Normalizer::cloneStructured(Frame &frame, const Op &op) {
   OpId made = b.create(op.kind, all(frame, op.operands), types, op.attributes);
   LocId location = out.op(made).location;
   BlockId outer = b.block();
+  goDeeper(frame, op);
   for (const Region &region : op.regions) {
     out.op(made).regions.emplace_back();
     if (region.blocks.empty())
@@ -119,6 +126,7 @@ void Normalizer::cloneStructured(Frame &frame, const Op &op) {
         break;
       }
   }
+  --depth;
   b.setBlock(outer);
   b.setLocation(location);
   bind(frame, op.results, out.op(made).results);
@@ -132,11 +140,13 @@ void Normalizer::call(Frame &frame, const Op &op) {
   for (const Frame *at = &frame; at; at = at->caller)
     if (at->fn == callee)
       refuse(frame, op, "recursive call of '" + name + "'", "write the recursion as a loop");
+  goDeeper(frame, op);
   Frame inner = enter(*callee);
   inner.caller = &frame;
   inner.callSite = locate(frame, op.location);
   bind(inner, callee->arguments(), all(frame, op.operands));
   bind(frame, op.results, runBlocks(inner, callee->body.blocks[0], kNone));
+  --depth;
 }
 
 /// a and b one after the other: the major dimension of a transposed join.
@@ -170,8 +180,8 @@ void Normalizer::volatileLoad(Frame &frame, const Op &op) {
 void Normalizer::cloneOp(Frame &frame, OpId id) {
   const Op &op = frame.fn->op(id);
   if (budget-- == 0)
-    refuse(frame, op, "early returns that would copy the code after them too often",
-           "return early at the top level of the kernel, not inside a condition");
+    refuse(frame, op, "calls and early returns that would copy the code in and after them too often",
+           "return early at the top level of the kernel, and call large functions at fewer places");
   if (op.kind == OpKind::Call)
     return call(frame, op);
   if (op.kind == OpKind::Cat && frame.fn->type(op.results[0]).rank == 1)
