@@ -41,8 +41,8 @@ void makeRange(const OpView &view) {
   int64_t start = view.integer("start");
   int64_t end = view.integer("end");
   const Type &type = view.out();
-  bool isRange = type.isTile() && type.rank == 1 && type.isIntegerLike();
-  OpView::require(isRange, "expected a tile of integers of rank 1");
+  bool isRange = type.isTile() && type.rank == 1 && type.element() == Type::scalar(Elem::I32);
+  OpView::require(isRange, "expected a tile of i32 of rank 1");
   bool inRange = start >= INT32_MIN && start <= INT32_MAX && end >= INT32_MIN && end <= INT32_MAX;
   if (!inRange || end - start != type.dim(0))
     OpView::fail("start " + std::to_string(start) + " and end " + std::to_string(end) + " do not give " + type.str());

@@ -14,12 +14,12 @@ namespace {
 
 using namespace opw;
 
-/// `%0` and `%1` in the line stand for the numbers of a link and the next one.
+/// `~` and `$` in the line stand for the numbers of a link and of the next one.
 std::string chain(int count, const std::string &line) {
   std::string text;
   for (int i = 0; i < count; ++i)
     for (char c : line) {
-      if (c == '@')
+      if (c == '~')
         text += std::to_string(i);
       else if (c == '$')
         text += std::to_string(i + 1);
@@ -89,25 +89,25 @@ void expectLinear(const std::function<std::string(int)> &make) {
 
 TEST(Growth, SumsOfIntegers) {
   expectLinear([](int n) {
-    return chain(n, "%x$ = arith.addi %x@, %x@ : " + kI + "\n") + "tt.store %qa, %x" + std::to_string(n) +
+    return chain(n, "%x$ = arith.addi %x~, %x~ : " + kI + "\n") + "tt.store %qa, %x" + std::to_string(n) +
            ", %in : tensor<64x!tt.ptr<i32>>\n";
   });
 }
 
 TEST(Growth, WhatAReductionSkips) {
-  expectLinear([](int n) { return chain(n, "%f$ = arith.mulf %f@, %f@ : " + kF + "\n") + summed(n); });
+  expectLinear([](int n) { return chain(n, "%f$ = arith.mulf %f~, %f~ : " + kF + "\n") + summed(n); });
 }
 
 TEST(Growth, WhatAReductionFills) {
-  expectLinear([](int n) { return chain(n, "%f$ = arith.mulf %f@, %f@ : " + kF + "\n") + summed(n) + stored(n); });
+  expectLinear([](int n) { return chain(n, "%f$ = arith.mulf %f~, %f~ : " + kF + "\n") + summed(n) + stored(n); });
 }
 
 TEST(Growth, RegroupedElements) {
   expectLinear([](int n) {
-    return chain(n, "%a@ = tt.reshape %g@ : tensor<8x8xf32> -> tensor<2x32xf32>\n"
-                    "%b@ = tt.trans %a@ {order = array<i32: 1, 0>} : tensor<2x32xf32> -> tensor<32x2xf32>\n"
-                    "%h@ = tt.reshape %b@ : tensor<32x2xf32> -> tensor<8x8xf32>\n"
-                    "%g$ = arith.addf %g@, %h@ : tensor<8x8xf32>\n") +
+    return chain(n, "%a~ = tt.reshape %g~ : tensor<8x8xf32> -> tensor<2x32xf32>\n"
+                    "%b~ = tt.trans %a~ {order = array<i32: 1, 0>} : tensor<2x32xf32> -> tensor<32x2xf32>\n"
+                    "%h~ = tt.reshape %b~ : tensor<32x2xf32> -> tensor<8x8xf32>\n"
+                    "%g$ = arith.addf %g~, %h~ : tensor<8x8xf32>\n") +
            "%y = tt.reshape %g" + std::to_string(n) + " : tensor<8x8xf32> -> " + kF +
            "\ntt.store %pa, %y, %in : tensor<64x!tt.ptr<f32>>\n";
   });
@@ -115,24 +115,24 @@ TEST(Growth, RegroupedElements) {
 
 TEST(Growth, JoinedAndSplitElements) {
   expectLinear([](int n) {
-    return chain(n, "%j@ = tt.join %f@, %f@ : " + kF + " -> tensor<64x2xf32>\n" +
-                        "%k@ = tt.reshape %j@ : tensor<64x2xf32> -> tensor<2x64xf32>\n"
-                        "%t@ = tt.trans %k@ {order = array<i32: 1, 0>} : tensor<2x64xf32> -> tensor<64x2xf32>\n"
-                        "%a@, %b@ = tt.split %t@ : tensor<64x2xf32> -> " +
-                        kF + "\n%f$ = arith.addf %a@, %b@ : " + kF + "\n") +
+    return chain(n, "%j~ = tt.join %f~, %f~ : " + kF + " -> tensor<64x2xf32>\n" +
+                        "%k~ = tt.reshape %j~ : tensor<64x2xf32> -> tensor<2x64xf32>\n"
+                        "%t~ = tt.trans %k~ {order = array<i32: 1, 0>} : tensor<2x64xf32> -> tensor<64x2xf32>\n"
+                        "%a~, %b~ = tt.split %t~ : tensor<64x2xf32> -> " +
+                        kF + "\n%f$ = arith.addf %a~, %b~ : " + kF + "\n") +
            stored(n);
   });
 }
 
 TEST(Depth, LongChainsOfTiles) {
   constexpr int kLong = 20000;
-  EXPECT_EQ(messageOf(kernel(chain(kLong, "%f$ = math.exp %f@ : " + kF + "\n") + stored(kLong))), "");
+  EXPECT_EQ(messageOf(kernel(chain(kLong, "%f$ = math.exp %f~ : " + kF + "\n") + stored(kLong))), "");
 }
 
 TEST(Depth, LongChainsOfShapes) {
   constexpr int kLong = 20000;
-  EXPECT_EQ(messageOf(kernel(chain(kLong, "%h@ = tt.reshape %f@ : " + kF +
-                                              " -> tensor<4x16xf32>\n%f$ = tt.reshape %h@ : "
+  EXPECT_EQ(messageOf(kernel(chain(kLong, "%h~ = tt.reshape %f~ : " + kF +
+                                              " -> tensor<4x16xf32>\n%f$ = tt.reshape %h~ : "
                                               "tensor<4x16xf32> -> " +
                                               kF + "\n") +
                              stored(kLong))),
@@ -142,7 +142,7 @@ TEST(Depth, LongChainsOfShapes) {
 TEST(Depth, LongChainsOfScalars) {
   constexpr int kLong = 20000;
   std::string last = std::to_string(kLong);
-  EXPECT_EQ(messageOf(kernel("%s0 = arith.addi %n, %n : i32\n" + chain(kLong, "%s$ = arith.addi %s@, %n : i32\n") +
+  EXPECT_EQ(messageOf(kernel("%s0 = arith.addi %n, %n : i32\n" + chain(kLong, "%s$ = arith.addi %s~, %n : i32\n") +
                              "%z = tt.addptr %p, %s" + last +
                              " : !tt.ptr<f32>, i32\n%zs = tt.splat %z : !tt.ptr<f32> -> "
                              "tensor<64x!tt.ptr<f32>>\n%za = tt.addptr %zs, %i : tensor<64x!tt.ptr<f32>>, " +
@@ -154,12 +154,12 @@ TEST(Depth, CallsInCalls) {
   auto calls = [](int n) {
     return "module {\ntt.func public @f0() {\ntt.call @f1() : () -> ()\ntt.return\n}\n" +
            chain(n, "tt.func private @f$() {\ntt.call @g$() : () -> ()\ntt.return\n}\n"
-                    "tt.func private @g@() {\ntt.call @f$() : () -> ()\ntt.return\n}\n") +
+                    "tt.func private @g~() {\ntt.call @f$() : () -> ()\ntt.return\n}\n") +
            "tt.func private @g" + std::to_string(n) + "() {\ntt.return\n}\n}\n";
   };
   EXPECT_EQ(messageOf(calls(100)), "");
   EXPECT_EQ(messageOf(calls(5000)), "nested deeper than 500 levels of blocks, calls and early returns, in the function "
-                                    "'f250'");
+                                    "'g250'");
 }
 
 TEST(Depth, CallsThatDouble) {
@@ -167,7 +167,7 @@ TEST(Depth, CallsThatDouble) {
       "module {\ntt.func public @f0(%p: !tt.ptr<f32>) {\ntt.call @f1(%p) : (!tt.ptr<f32>) -> ()\ntt.return\n}\n" +
       chain(40, "tt.func private @f$(%p: !tt.ptr<f32>) {\ntt.call @g$(%p) : (!tt.ptr<f32>) -> ()\n"
                 "tt.call @g$(%p) : (!tt.ptr<f32>) -> ()\ntt.return\n}\n"
-                "tt.func private @g@(%p: !tt.ptr<f32>) {\ntt.call @f$(%p) : (!tt.ptr<f32>) -> ()\ntt.return\n}\n") +
+                "tt.func private @g~(%p: !tt.ptr<f32>) {\ntt.call @f$(%p) : (!tt.ptr<f32>) -> ()\ntt.return\n}\n") +
       "tt.func private @g40(%p: !tt.ptr<f32>) {\ntt.return\n}\n}\n";
   EXPECT_EQ(messageOf(text).substr(0, 75),
             "calls and early returns that would copy the code in and after them too ofte");
@@ -175,18 +175,18 @@ TEST(Depth, CallsThatDouble) {
 
 TEST(Depth, BlocksAfterBlocks) {
   auto returns = [](int n) {
-    return kernel("cf.br ^b0\n" + chain(n, "^b@:\ncf.cond_br %c, ^e, ^b$\n") + "^b" + std::to_string(n) +
+    return kernel("cf.br ^b0\n" + chain(n, "^b~:\ncf.cond_br %c, ^e, ^b$\n") + "^b" + std::to_string(n) +
                   ":\ncf.br ^e\n^e:\n");
   };
   EXPECT_EQ(messageOf(returns(100)), "");
   EXPECT_EQ(messageOf(returns(5000)), "nested deeper than 500 levels of blocks, calls and early returns");
-  EXPECT_EQ(messageOf(kernel("cf.br ^b0\n" + chain(5000, "^b@:\ncf.br ^b$\n") + "^b5000:\n")),
+  EXPECT_EQ(messageOf(kernel("cf.br ^b0\n" + chain(5000, "^b~:\ncf.br ^b$\n") + "^b5000:\n")),
             "nested deeper than 500 levels of blocks, calls and early returns");
 }
 
 TEST(Depth, LoopsInLoops) {
   auto loops = [](int n) {
-    return kernel(chain(n, "scf.for %k@ = %n to %n step %n : i32 {\n") + stored(0) + chain(n, "}\n"));
+    return kernel(chain(n, "scf.for %k~ = %n to %n step %n : i32 {\n") + stored(0) + chain(n, "}\n"));
   };
   EXPECT_EQ(messageOf(loops(90)), "");
   EXPECT_EQ(messageOf(loops(5000)), "nested deeper than 100 levels");
@@ -200,7 +200,7 @@ std::string scans(int count) {
     %ps = tt.splat %p : !tt.ptr<f64> -> tensor<1048576x!tt.ptr<f64>>
     %pa = tt.addptr %ps, %i : tensor<1048576x!tt.ptr<f64>>, tensor<1048576xi32>
     %x0 = tt.load %pa : tensor<1048576x!tt.ptr<f64>>
-)" + chain(count, R"(    %x$ = "tt.scan"(%x@) <{axis = 0 : i32, reverse = false}> ({
+)" + chain(count, R"(    %x$ = "tt.scan"(%x~) <{axis = 0 : i32, reverse = false}> ({
     ^bb0(%a: f64, %b: f64):
       %c = arith.addf %a, %b : f64
       tt.scan.return %c : f64

@@ -20,6 +20,8 @@
 #include <vector>
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+/// A target may have it: whether its first stage takes the text.
+extern "C" __attribute__((weak)) bool opwFuzzIsValid(const char *data, size_t size);
 
 // What the sanitizers find ends as SIGABRT, so that the input is kept.
 #define OPW_VISIBLE __attribute__((visibility("default")))
@@ -127,6 +129,23 @@ void mutateOnce(std::string &text, const std::vector<std::string> &corpus, Rando
   }
 }
 
+/// Bytes and tokens of any kind in one input of four; else lines and names, where most steps that make the text invalid
+/// are taken back, so that the stages behind the parser get something to do.
+void mutate(std::string &text, const std::vector<std::string> &corpus, Random &random) {
+  if (random.oneIn(4)) {
+    for (size_t steps = 1 + random.below(4); steps > 0; --steps)
+      mutateOnce(text, corpus, random);
+    return;
+  }
+  for (size_t steps = 1 + random.below(8); steps > 0; --steps) {
+    std::string before = text;
+    opw::fuzz::mutateStructure(text, random);
+    bool isInvalid = opwFuzzIsValid != nullptr && !random.oneIn(16) && !opwFuzzIsValid(text.data(), text.size());
+    if (isInvalid)
+      text = std::move(before);
+  }
+}
+
 bool addFile(const std::filesystem::path &path, std::vector<std::string> &corpus) {
   std::ifstream in(path, std::ios::binary);
   if (!in)
@@ -201,13 +220,7 @@ int main(int argc, char **argv) {
   for (uint64_t i = from; i < count; ++i) {
     Random random{seed * 0x9e3779b97f4a7c15ull + i};
     currentInput = corpus[random.below(corpus.size())];
-    bool structured = !random.oneIn(4);
-    for (size_t steps = 1 + random.below(structured ? 8 : 4); steps > 0; --steps) {
-      if (structured)
-        opw::fuzz::mutateStructure(currentInput, random);
-      else
-        mutateOnce(currentInput, corpus, random);
-    }
+    mutate(currentInput, corpus, random);
     crashFile = "crash-" + std::to_string(seed) + "-" + std::to_string(i) + ".txt";
     runOne();
   }

@@ -8,9 +8,22 @@
 #include <cstdio>
 #include <cstdlib>
 
+extern "C" bool opwFuzzIsValid(const char *data, size_t size);
+extern "C" bool opwFuzzIsValid(const char *data, size_t size) {
+  return bool(opw::ttir::parse({data, size}, "fuzz.ttir"));
+}
+
 namespace opw::fuzz {
 
 namespace {
+
+/// How far the inputs get: mutations that no stage accepts would test the parser alone.
+struct Reached {
+  unsigned long long given = 0, parsed = 0, normalized = 0, planned = 0;
+  ~Reached() {
+    std::printf("%llu texts, %llu valid, %llu normalized, %llu planned\n", given, parsed, normalized, planned);
+  }
+} reached;
 
 void requireValid(const char *what, const ir::Module &module) {
   if (Status valid = ir::verify(module); !valid)
@@ -33,16 +46,19 @@ void requireMessage(const Diagnostics &diagnostics) {
 }
 
 std::optional<ir::Module> planOf(std::string_view text) {
+  ++reached.given;
   Result<ir::Module> tile = ttir::parse(text, "fuzz.ttir");
   if (!tile) {
     requireMessage(tile.diagnostics());
     return std::nullopt;
   }
+  ++reached.parsed;
   Result<ir::Module> normal = passes::normalize(*tile);
   if (!normal) {
     requireMessage(normal.diagnostics());
     return std::nullopt;
   }
+  ++reached.normalized;
   requireValid("the normalized module is not valid", *normal);
   // Both answers on overlapping arguments are tried, one for each text.
   bool disjoint = text.size() % 2 == 0;
@@ -51,6 +67,7 @@ std::optional<ir::Module> planOf(std::string_view text) {
     requireMessage(plan.diagnostics());
     return std::nullopt;
   }
+  ++reached.planned;
   requireValid("the plan is not valid", *plan);
   return std::move(*plan);
 }

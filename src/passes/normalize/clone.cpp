@@ -3,6 +3,9 @@
 #include "passes/normalize/normalizer.h"
 #include "passes/refusal.h"
 #include "support/check.h"
+#include "support/text.h"
+
+#include <algorithm>
 
 namespace opw::passes {
 
@@ -106,6 +109,8 @@ void Normalizer::cloneStructured(Frame &frame, const Op &op) {
   LocId location = out.op(made).location;
   BlockId outer = b.block();
   goDeeper(frame, op);
+  const bool outerElements = ofElements;
+  ofElements |= op.kind == OpKind::Reduce || op.kind == OpKind::Scan || op.kind == OpKind::MapElementwise;
   for (const Region &region : op.regions) {
     out.op(made).regions.emplace_back();
     if (region.blocks.empty())
@@ -127,6 +132,7 @@ void Normalizer::cloneStructured(Frame &frame, const Op &op) {
       }
   }
   --depth;
+  ofElements = outerElements;
   b.setBlock(outer);
   b.setLocation(location);
   bind(frame, op.results, out.op(made).results);
@@ -182,6 +188,12 @@ void Normalizer::cloneOp(Frame &frame, OpId id) {
   if (budget-- == 0)
     refuse(frame, op, "calls and early returns that would copy the code in and after them too often",
            "return early at the top level of the kernel, and call large functions at fewer places");
+  if (ofElements)
+    for (const std::vector<ValueId> &values : {op.operands, op.results})
+      for (ValueId value : values)
+        if (!frame.fn->type(value).isScalar())
+          refuse(frame, op, "found " + frame.fn->type(value).str() + " in a function of single elements",
+                 "compute with scalars alone in the function of a reduction, a scan or tl.map_elementwise");
   if (op.kind == OpKind::Call)
     return call(frame, op);
   if (op.kind == OpKind::Cat && frame.fn->type(op.results[0]).rank == 1)
@@ -239,9 +251,14 @@ Module Normalizer::run(const Function &entry) {
 
 Result<Module> normalize(const Module &module) {
   const Function *entry = module.entry();
-  if (!entry || entry->body.blocks.empty())
-    return Diagnostic{.message = "module without a single public kernel function",
+  if (!entry || entry->body.blocks.empty()) {
+    auto count = std::count_if(module.functions.begin(), module.functions.end(),
+                               [](const Function &function) { return function.isPublic; });
+    std::string found =
+        entry ? "a public function without a body" : counted(static_cast<size_t>(count), "public function");
+    return Diagnostic{.message = "found " + found + ", expected one, the kernel",
                       .hint = "compile one @triton.jit kernel at a time"};
+  }
   if (!entry->resultTypes.empty())
     return Diagnostic{.where = sourceOf(module, entry->location),
                       .message = "kernel that returns a value",

@@ -54,8 +54,9 @@ private:
   ir::Function out;
   ir::Builder b;
   std::map<std::pair<ir::LocId, ir::LocId>, ir::LocId> inlined;
-  size_t budget = 0; ///< ops that may still be made
-  size_t depth = 0;  ///< regions, calls and branches that are being copied, one inside the other
+  size_t budget = 0;       ///< ops that may still be made
+  bool ofElements = false; ///< in a function that combines or maps single elements
+  size_t depth = 0;        ///< regions, calls and branches that are being copied, one inside the other
 
   [[noreturn]] void refuse(const Frame &frame, const ir::Op &op, std::string message, std::string hint) const;
 
