@@ -173,6 +173,9 @@ void dot(const OpView &view) {
     OpView::fail("cannot multiply " + a.str() + " by " + b.str() + " into " + c.str() + ", expected MxK, KxN and MxN");
   bool sameKind = isFloat(a.elem) == isFloat(b.elem) && isFloat(a.elem) == isFloat(c.elem);
   OpView::require(sameKind, "expected operands that are all floats or all integers");
+  if (a.elementBits() > c.elementBits() || b.elementBits() > c.elementBits())
+    OpView::fail("cannot add products of " + a.str() + " and " + b.str() + " to " + c.str() +
+                 ", expected elements that are as wide or wider");
   view.resultIs(c);
   if (view.op.attributes.has("inputPrecision"))
     view.keyword("inputPrecision", {"tf32", "tf32x3", "ieee", "bf16x3", "bf16x6"});
