@@ -397,6 +397,9 @@ typedef struct opw_cpu_launch_t { /* one per launch, shared by its threads */
   void (*fail)(void *ctx, const opw_cpu_site_t *site, int64_t program);
   /* One element: index has site->rank entries; bits are an integer extended to 64 bit, or a double. */
   void (*print)(void *ctx, const opw_cpu_site_t *site, int64_t program, const int64_t *index, uint64_t bits);
+  /* Called now and then by a program that waits for memory to change: a program that it waits for may not have
+   * started. Returns soon. */
+  void (*stall)(void *ctx, int64_t program);
 } opw_cpu_launch_t;
 
 typedef struct opw_cpu_args_t {

@@ -1,4 +1,4 @@
-// _core.compile and _core.CompileError: TTIR text in, object bytes or diagnostics out.
+// _core.compile, _core.explain and _core.CompileError: TTIR text in, object bytes, remarks or diagnostics out.
 #include "bindings.h"
 
 #include "driver/compile.h"
@@ -48,7 +48,18 @@ nb::dict toDict(const Diagnostic &diagnostic) {
   entry["op"] = diagnostic.op;
   entry["kernel"] = diagnostic.kernel;
   entry["hint"] = diagnostic.hint;
+  entry["text"] = diagnostic.str();
   return entry;
+}
+
+driver::CompiledKernel compileOrRaise(const std::string &ttir, const driver::CompileOptions &options) {
+  Result<driver::CompiledKernel> kernel = [&] {
+    nb::gil_scoped_release released;
+    return driver::compileKernel(ttir, options);
+  }();
+  if (!kernel)
+    raiseDiagnostics(kernel.diagnostics());
+  return std::move(*kernel);
 }
 
 driver::CompiledKernel compile(const std::string &ttir, std::string level, std::string entry, bool fpFusion,
@@ -59,13 +70,26 @@ driver::CompiledKernel compile(const std::string &ttir, std::string level, std::
   options.fpFusion = fpFusion;
   options.argsDisjoint = argsDisjoint;
   options.dumpDir = std::move(dumpDir);
-  Result<driver::CompiledKernel> kernel = [&] {
-    nb::gil_scoped_release released;
-    return driver::compileKernel(ttir, options);
-  }();
-  if (!kernel)
-    raiseDiagnostics(kernel.diagnostics());
-  return std::move(*kernel);
+  return compileOrRaise(ttir, options);
+}
+
+/// One dict for each remark on the kernel, in program order.
+nb::list explain(const std::string &ttir, std::string level, bool argsDisjoint, std::string dumpDir) {
+  driver::CompileOptions options;
+  options.level = std::move(level);
+  options.argsDisjoint = argsDisjoint;
+  options.explain = true;
+  options.dumpDir = std::move(dumpDir);
+  nb::list list;
+  for (const driver::Remark &remark : compileOrRaise(ttir, options).remarks) {
+    nb::dict entry;
+    entry["file"] = remark.file;
+    entry["line"] = remark.line;
+    entry["kind"] = remark.kind;
+    entry["text"] = remark.text;
+    list.append(entry);
+  }
+  return list;
 }
 
 nb::list params(const driver::CompiledKernel &kernel) {
@@ -122,6 +146,10 @@ void bindCompiler(nb::module_ &m) {
         "Compiles the one kernel of a TTIR module (text, best with locations); raises CompileError. args_disjoint: the "
         "memory "
         "behind different pointer arguments does not overlap.");
+  m.def(
+      "explain", &explain, nb::arg("ttir"), nb::arg("level") = "host", nb::arg("args_disjoint") = false,
+      nb::arg("dump_dir") = "",
+      "Compiles as compile does and tells what each source line became: a list of dicts with file, line, kind, text.");
   m.def("host_level", &driver::hostLevel, "The highest CPU level of this machine, '' below x86-64-v3.");
 }
 

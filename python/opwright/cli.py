@@ -111,6 +111,44 @@ def inspect_command(
             print("    " + ", ".join(f"{io.name} {dtype}" for io, dtype in pairs))
 
 
+@app.command("explain")
+def explain_command(
+    target: Annotated[str, typer.Argument(metavar="FILE.py:KERNEL", help="a @triton.jit function in a Python file")],
+    signature: Annotated[
+        str,
+        typer.Option("--signature", help="types of the arguments that are no constants, as in '*fp32,*fp32:16,i32'"),
+    ],
+    constants: Annotated[
+        list[str] | None, typer.Option("--const", metavar="NAME=VALUE", help="value of a tl.constexpr; repeatable")
+    ] = None,
+    num_warps: Annotated[int, typer.Option("--num-warps", help="tl.num_warps, where the kernel asks for it")] = 4,
+    level: Annotated[str, typer.Option("--level", help="host, x86-64-v3 or x86-64-v4")] = "host",
+    args_disjoint: Annotated[
+        bool, typer.Option("--args-disjoint", help="arguments do not overlap, as in plugins: no guards")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """Shows what each line of a kernel becomes on a CPU, and why something is slow."""
+    from opwright.explain import explain
+
+    found = explain(target, signature, constants or (), num_warps=num_warps, level=level, args_disjoint=args_disjoint)
+    if as_json:
+        print(json.dumps(found.as_dict(), indent=1))
+        return
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("line", found.kernel, f"on {found.level}", box=SIMPLE_HEAD)
+    table.columns[0].justify = "right"
+    for line in found.lines:
+        parts = [Text(f"{kind}: {text}", style="yellow" if kind == "slow" else "") for kind, text in line.remarks]
+        table.add_row(str(line.number), Text(line.source), Text("\n").join(parts))
+    out = Console()
+    (out if out.is_terminal else Console(width=128)).print(table)
+
+
 @app.command("doctor")
 def doctor_command(as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False) -> None:
     """Says what is installed and what is missing."""

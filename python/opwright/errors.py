@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from opwright.diagnostics import indented
+
 EXIT_OK, EXIT_REFUSED, EXIT_USAGE, EXIT_MISSING, EXIT_VERIFY, EXIT_BUG = 0, 1, 2, 3, 4, 70
 
 
@@ -27,7 +29,7 @@ class OpwrightError(Exception):
     def __str__(self) -> str:
         text = f"{self.where}: {self.message}" if self.where else self.message
         if self.detail:
-            text += "\n" + "\n".join("  | " + line for line in self.detail.rstrip().splitlines())
+            text += "\n" + indented(self.detail.rstrip())
         if self.hint:
             text += f"\n  hint: {self.hint}"
         return text

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from opwright.diagnostics import with_caret
 from opwright.errors import InputError, MissingError
 
 
@@ -155,7 +156,7 @@ def _compilation_error(kernel: Any, error: Any) -> InputError:
     line = getattr(innermost.node, "lineno", None)
     place = detail = ""
     if innermost.src and line is not None:
-        detail = f"{innermost.src.split(chr(10))[line - 1]}\n{' ' * getattr(innermost.node, 'col_offset', 0)}^"
+        detail = with_caret(innermost.src.split("\n")[line - 1], getattr(innermost.node, "col_offset", 0) + 1)
         owner = _owner(kernel, innermost.src)
         if owner is not None:
             place = f"{owner.fn.__code__.co_filename}:{def_line(owner) + line - 1}"

@@ -7,6 +7,8 @@
 
 #include <atomic>
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,6 +23,9 @@ uint64_t nextEpoch() {
   return (submissions.fetch_add(1, std::memory_order_relaxed) + 1) * UINT64_C(0x9E3779B97F4A7C15);
 }
 
+constexpr uint32_t kMostWaiters = 512;
+constexpr size_t kWaiterStack = 1 << 18;
+
 struct Launch {
   const CpuKernel *kernel;
   opw_cpu_args_t args;
@@ -28,6 +33,10 @@ struct Launch {
   int64_t programs;
   const opw_host_t *host;
   std::atomic<uint32_t> outOfMemory{0};
+  // Threads that were started because programs wait for ones that have none.
+  pthread_t waiters[kMostWaiters];
+  std::atomic<uint32_t> waiterCount{0};
+  std::atomic<bool> starting{false};
   // The first failure.
   std::atomic<uint32_t> failure{0}; // 0 none, 1 being written, 2 written
   const opw_cpu_site_t *failedSite = nullptr;
@@ -42,6 +51,27 @@ void noteFailure(void *ctx, const opw_cpu_site_t *site, int64_t program) {
     launch->failedProgram = program;
     launch->failure.store(2, std::memory_order_release);
   }
+}
+
+void *runTickets(void *p);
+
+// A waiting program keeps its thread. One more takes the next ticket, so that a program may wait for a higher one too.
+void stall(void *ctx, int64_t) {
+  auto *launch = static_cast<Launch *>(ctx);
+  uint32_t count = launch->waiterCount.load(std::memory_order_acquire);
+  bool left = __atomic_load_n(&launch->shared.ticket, __ATOMIC_RELAXED) < launch->programs;
+  if (left && launch->kernel->ordered && count < kMostWaiters && !launch->starting.exchange(true)) {
+    count = launch->waiterCount.load(std::memory_order_acquire);
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, kWaiterStack);
+    if (count < kMostWaiters && pthread_create(&launch->waiters[count], &attributes, runTickets, launch) == 0)
+      launch->waiterCount.store(count + 1, std::memory_order_release);
+    pthread_attr_destroy(&attributes);
+    launch->starting.store(false);
+    return;
+  }
+  sched_yield();
 }
 
 bool hostHas(const opw_host_t *host, size_t end) { return host && host->struct_size >= end; }
@@ -99,6 +129,11 @@ opw_status_t body(void *p, int64_t begin, int64_t end) {
   return OPW_E_ASSERT;
 }
 
+void *runTickets(void *p) {
+  body(p, 0, 1);
+  return nullptr;
+}
+
 opw_status_t dispatch(Launch &launch, const opw_host_t *host) {
   bool hostLoop = hostHas(host, offsetof(opw_host_t, parallel_for) + sizeof host->parallel_for) && host->parallel_for;
   int64_t count = launch.programs, grain = launch.kernel->grain < 1 ? 1 : launch.kernel->grain;
@@ -131,7 +166,9 @@ opw_status_t launchCpu(const CpuKernel &kernel, const uint32_t grid[3], const ui
   if (programs == 0)
     return OPW_OK;
 
-  Launch launch{};
+  Launch launch;
+  launch.args = {};
+  launch.shared = {};
   launch.kernel = &kernel;
   launch.programs = programs;
   launch.shared.struct_size = sizeof launch.shared;
@@ -140,6 +177,7 @@ opw_status_t launchCpu(const CpuKernel &kernel, const uint32_t grid[3], const ui
   launch.shared.ctx = &launch;
   launch.shared.fail = noteFailure;
   launch.shared.print = print;
+  launch.shared.stall = stall;
   launch.args.struct_size = sizeof launch.args;
   launch.args.grid[0] = grid[0];
   launch.args.grid[1] = grid[1];
@@ -149,6 +187,9 @@ opw_status_t launchCpu(const CpuKernel &kernel, const uint32_t grid[3], const ui
   launch.args.slots = slots;
 
   opw_status_t status = dispatch(launch, host);
+  // A waiter starts others before it ends, so those that are joined later may be added meanwhile.
+  for (uint32_t i = 0; i < launch.waiterCount.load(std::memory_order_acquire); ++i)
+    pthread_join(launch.waiters[i], nullptr);
   if (status == OPW_OK && !failed(launch))
     return OPW_OK;
   if (launch.outOfMemory.load(std::memory_order_relaxed))

@@ -113,11 +113,13 @@ std::string entryName(const Job &job) {
   return "opw_k_" + job.key.substr(0, 16) + "_" + (job.level == "x86-64-v4" ? "v4" : "v3");
 }
 
-void compileJob(Job &job, const std::string &ttir, const CompileFunction &compile) {
+void compileJob(Job &job, const std::string &ttir, const std::string &dumpDir, const CompileFunction &compile) {
   CompileOptions options;
   options.level = job.level;
   options.entry = entryName(job);
   options.argsDisjoint = job.disjoint;
+  if (!dumpDir.empty())
+    options.dumpDir = dumpDir + "/" + job.kernel->id + "." + job.level;
   Result<CompiledKernel> compiled = compile(ttir, options);
   if (compiled) {
     job.object = asObject(std::move(*compiled), job.level);
@@ -182,12 +184,13 @@ Result<BuildReport> buildPlugin(const Request &request, const BuildOptions &opti
   std::vector<Job> jobs = planJobs(request, *texts, options);
   std::vector<Job *> missing;
   for (Job &job : jobs) {
-    job.object = package::readCache(cache, job.key);
+    if (options.dumpDir.empty())
+      job.object = package::readCache(cache, job.key);
     if (!job.object)
       missing.push_back(&job);
   }
   onThreads(options.threads, missing.size(),
-            [&](size_t i) { compileJob(*missing[i], texts->at(missing[i]->kernel->id), compile); });
+            [&](size_t i) { compileJob(*missing[i], texts->at(missing[i]->kernel->id), options.dumpDir, compile); });
   Diagnostics failures;
   for (Job *job : missing) {
     // The levels of one kernel fail alike: say it once.

@@ -17,6 +17,9 @@ struct BuildOptions {
   std::string runtimeArchive; ///< libopwright_runtime.a
   std::string version;        ///< of the product: part of every cache key, and of the library's producer line
   unsigned threads = 2;
+  /// If set: every kernel is compiled, whatever the cache has, and dumps its stages in the folder <kernel>.<level> of
+  /// it.
+  std::string dumpDir{};
 };
 
 struct BuildReport {

@@ -85,6 +85,9 @@ Result<CompiledKernel> compileStages(std::string_view ttir, const CompileOptions
     OPW_CHECK(false, "the plan is not valid: " + render(valid.diagnostics()));
 #endif
 
+  if (options.explain)
+    kernel.remarks = stages.run("explain", [&] { return explainPlan(*normal, *plan, *level); });
+
   // Plan IR -> object: loops are strip-mined, elements become vectors of the level.
   cpu::EmitOptions emission{
       .level = options.level, .entry = options.entry, .fpFusion = options.fpFusion, .dump = !options.dumpDir.empty()};

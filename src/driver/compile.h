@@ -1,6 +1,7 @@
 // The compiler: TTIR text in, one object for one CPU level out.
 #pragma once
 
+#include "driver/explain.h"
 #include "ir/type.h"
 #include "support/diagnostic.h"
 
@@ -21,7 +22,9 @@ struct CompileOptions {
   bool fpFusion = true;             ///< a*b + c may round once
   /// Memory behind different pointer arguments does not overlap: true for plugins, whose runtime refuses overlap.
   bool argsDisjoint = false;
-  std::string dumpDir{}; ///< if set: the IR after each stage goes there as NN_<stage>.ir
+  bool explain = false; ///< fill CompiledKernel::remarks
+  /// If set: what each stage leaves goes there as NN_<stage>, with .ir for our IR, .ll for LLVM's, .s for assembly.
+  std::string dumpDir{};
 };
 
 /// One kernel argument, in the order of TTIR. Of a pointer, `elem` is the pointee.
@@ -39,6 +42,7 @@ struct CompiledKernel {
   bool ordered = false; ///< programs must be taken in ascending order, by ticket
   int64_t grain = 1;    ///< programs per chunk that pay for a hand-over
   std::vector<StageTime> times;
+  std::vector<Remark> remarks; ///< what each source line became, with CompileOptions::explain
 };
 
 /// Compiles the module's kernel. Thread-safe; never throws. What was refused or found broken is in the diagnostics.

@@ -83,7 +83,8 @@ struct Function {
   const Op &op(OpId id) const { return ops[id]; }
   Block &block(BlockId id) { return blocks[id]; }
   const Block &block(BlockId id) const { return blocks[id]; }
-  Type type(ValueId id) const { return values[id].type; } ///< a copy: a value that is added moves the others
+  /// By value: `values` grows while ops are made.
+  Type type(ValueId id) const { return values[id].type; }
   const std::vector<ValueId> &arguments() const { return blocks[body.blocks.front()].arguments; }
 
   BlockId addBlock(OpId owner = kNone);

@@ -247,6 +247,12 @@ std::vector<Type> elementsOf(const OpView &view) {
   return elements;
 }
 
+void flip(const OpView &view) {
+  requireTile(view.in(0));
+  OpView::require(view.in(0).log2dim[view.axis(view.in(0))] == 1, "expected an axis of extent 2");
+  view.resultIs(view.in(0));
+}
+
 /// tt.reduce and tt.scan: one region that combines two elements of each operand into one of each.
 void combine(const OpView &view) {
   std::vector<Type> elements = elementsOf(view);
@@ -305,6 +311,9 @@ bool ruleOfShape(OpKind kind, Rule &rule) {
     return true;
   case OpKind::Reshape:
     rule = {1, 1, 1, 0, reshape};
+    return true;
+  case OpKind::Flip:
+    rule = {1, 1, 1, 0, flip};
     return true;
   case OpKind::Trans:
     rule = {1, 1, 1, 0, transpose};

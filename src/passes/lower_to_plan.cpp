@@ -1,5 +1,7 @@
 #include "passes/lower_to_plan.h"
 
+#include "ir/dead_code.h"
+
 #include "passes/plan/nest.h"
 
 namespace opw::passes {
@@ -50,6 +52,7 @@ Function Planner::run() {
   for (OpId id : constantOps)
     plan.op(id).parent = entry;
   block.ops.insert(block.ops.begin(), constantOps.begin(), constantOps.end());
+  removeDeadCode(plan);
   return std::move(plan);
 }
 

@@ -184,7 +184,7 @@ AT(opw_cpu_site_t, operand, 52);
 AT(opw_cpu_site_t, operand_count, 56);
 AT(opw_cpu_site_t, reserved, 60);
 
-SIZE(opw_cpu_launch_t, 48);
+SIZE(opw_cpu_launch_t, 56);
 AT(opw_cpu_launch_t, struct_size, 0);
 AT(opw_cpu_launch_t, failed, 4);
 AT(opw_cpu_launch_t, epoch, 8);
@@ -192,6 +192,7 @@ AT(opw_cpu_launch_t, ticket, 16);
 AT(opw_cpu_launch_t, ctx, 24);
 AT(opw_cpu_launch_t, fail, 32);
 AT(opw_cpu_launch_t, print, 40);
+AT(opw_cpu_launch_t, stall, 48);
 
 SIZE(opw_cpu_args_t, 40);
 AT(opw_cpu_args_t, struct_size, 0);

@@ -75,6 +75,10 @@ class FakeCore:
     class CompileError(Exception):
         """What is wrong with the input."""
 
+        def __init__(self, text: str, file: str = "", line: int = 0, col: int = 0) -> None:
+            super().__init__(text)
+            self.diagnostics = [{"text": text, "file": file, "line": line, "col": col}]
+
     class MissingToolError(RuntimeError):
         """No linker."""
 
@@ -82,7 +86,7 @@ class FakeCore:
         self.root, self.error = root, error
         self.requests: list[dict] = []
 
-    def build(self, request: dict, workspace: str) -> dict:
+    def build(self, request: dict, workspace: str, dump_dir: str = "") -> dict:
         self.requests.append(request)
         for kernel in request["kernels"]:
             assert (Path(workspace) / kernel["ttir"]).is_file()

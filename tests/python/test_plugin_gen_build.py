@@ -145,7 +145,7 @@ def test_a_failure_leaves_the_previous_output(tmp_path, core, fault, message, ki
     config = write_config(tmp_path / "src", ADD, *([BROKEN] if fault == "triton" else []))
 
     core.error = {
-        "core": core.CompileError("k.py:3:1: error: unknown operation tt.frob\n"),
+        "core": core.CompileError("k.py:3:1: error: unknown operation tt.frob"),
         "disk": OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
         "linker": core.MissingToolError("error: found no linker, expected $CC, cc or clang"),
         "bug": ZeroDivisionError("oops"),

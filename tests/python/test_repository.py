@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from importlib.metadata import version
@@ -219,6 +220,18 @@ def test_readme_example_runs(root, tmp_path):
                     )
                     assert done.returncode == 0, done.stdout + done.stderr
     assert printed == {"use.py": "[2. 3. 4.]\n", "on_cpu.py": "[2. 2. 2.]\n"}
+
+
+def test_explain_page_is_what_the_command_prints(root, tmp_path):
+    blocks = FENCE.findall((root / "docs/explain.md").read_text())
+    assert [language for language, _ in blocks] == ["python", "sh", "text"]
+    (_, kernel), (_, command), (_, expected) = blocks
+    (tmp_path / re.match(r"# (\w+\.py)\n", kernel)[1]).write_text(kernel)
+    words = shlex.split(command)
+    assert words[:2] == ["opwright", "explain"]
+    done = subprocess.run([sys.executable, "-m", *words], cwd=tmp_path, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert [line.rstrip() for line in done.stdout.strip("\n").splitlines()] == expected.splitlines()
 
 
 @pytest.mark.slow

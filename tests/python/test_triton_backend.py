@@ -496,4 +496,14 @@ def test_dumps(tmp_path, monkeypatch):
     normalize.softmax.warmup(
         *(opwright.tensor(np.zeros(64, np.float64)) for _ in range(2)), 64, 64, 64, BLOCK=64, grid=(1,)
     )
-    assert sorted(path.suffix for path in (tmp_path / "dump").iterdir())[0] == ".ir"
+    stages = [
+        "01_input.ttir",
+        "02_parse.ir",
+        "03_normalize.ir",
+        "04_plan.ir",
+        "05_emit.ll",
+        "06_optimize.ll",
+        "07_object.s",
+    ]
+    assert sorted(path.name for path in (tmp_path / "dump").iterdir()) == stages
+    assert all(path.read_text().strip() for path in (tmp_path / "dump").iterdir())

@@ -7,6 +7,8 @@
 #include <atomic>
 #include <cerrno>
 #include <gtest/gtest.h>
+#include <mutex>
+#include <set>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -87,6 +89,26 @@ TEST(Build, CompilesOnceAndReusesWhatIsUnchanged) {
   w.request.kernels[1].sha256.clear();
   ASSERT_TRUE(w.build());
   EXPECT_EQ(compilations, 3);
+}
+
+TEST(Build, DumpsEveryKernelInAFolderOfItsOwn) {
+  Workspace w;
+  ASSERT_TRUE(w.build());
+  std::mutex mutex;
+  std::set<std::string> folders; // cached or not
+  auto compile = [&](std::string_view ttir, const driver::CompileOptions &options) {
+    std::lock_guard lock(mutex);
+    folders.insert(options.dumpDir);
+    return fakeCompile(ttir, options);
+  };
+  BuildOptions options{w.path(), runtimeArchive(), "test", 2, "dumps"};
+  Result<BuildReport> built = driver::buildPlugin(w.request, options, compile);
+  ASSERT_TRUE(built) << text(built);
+  std::set<std::string> expected;
+  for (const package::KernelRequest &kernel : w.request.kernels)
+    for (const std::string &level : w.request.cpuLevels)
+      expected.insert("dumps/" + kernel.id + "." + level);
+  EXPECT_EQ(folders, expected);
 }
 
 TEST(Build, DamagedCacheEntryIsWrittenAgain) {

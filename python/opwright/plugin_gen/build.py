@@ -20,6 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from opwright.diagnostics import render
 from opwright.errors import InputError, MissingError, OpwrightError
 from opwright.plugin_gen.config import load_config
 from opwright.plugin_gen.functional import functional_source
@@ -130,7 +131,7 @@ def _build(
         output.mkdir(exist_ok=True)
     start = time.perf_counter()
     clock.progress("plugin")
-    report = run_core(core, request, workspace)
+    report = run_core(core, request, workspace, [plan.file.parent for plan in plans])
     with _writing(workspace):
         built = Path(workspace, report.get("library") or f"output/{LIBRARY}")
         if built != library:
@@ -154,16 +155,17 @@ def import_core() -> ModuleType:
     return _core
 
 
-def run_core(core: Any, request: dict[str, Any], workspace: Path) -> dict[str, Any]:
-    """The native build. Its errors keep their text; a missing linker has the exit code of a missing tool."""
+def run_core(core: Any, request: dict[str, Any], workspace: Path, roots: Sequence[Path] = ()) -> dict[str, Any]:
+    """The native build. Its errors keep their text, with lines of the sources below `roots`; a missing linker has the exit
+    code of a missing tool."""
     try:
-        return dict(core.build(request, str(workspace)) or {})
+        return dict(core.build(request, str(workspace), dump_dir=os.environ.get("OPW_DUMP_DIR", "")) or {})
     except OSError as e:
         raise _unwritable(workspace, e) from e
     except core.MissingToolError as e:
         raise MissingError(str(e).rstrip().removeprefix("error: ")) from e
     except core.CompileError as e:
-        raise InputError(str(e).rstrip().removeprefix("error: ")) from e
+        raise InputError(render(e.diagnostics, roots).removeprefix("error: ")) from e
 
 
 def write_file(path: Path, text: str) -> None:

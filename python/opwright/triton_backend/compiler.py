@@ -150,11 +150,13 @@ class CPUBackend(BaseBackend):
         return (metadata.num_warps, metadata.num_ctas, metadata.shared)
 
     def get_codegen_implementation(self, options: CPUOptions) -> dict[str, Any]:
-        return {"min_dot_size": lambda lhs, rhs: (1, 1, 1), "convert_custom_types": _refuse_fp8e4b15}
+        return {"min_dot_size": lambda lhs, rhs: (1, 1, 1), "convert_custom_types": _convert_fp8e4b15}
 
 
-def _refuse_fp8e4b15(*args: Any, **kwargs: Any) -> Any:
-    raise NotImplementedError("conversion of fp8e4b15 is not supported on CPU; use fp8e4nv or fp8e5")
+def _convert_fp8e4b15(*args: Any, **kwargs: Any) -> Any:
+    from opwright.triton_backend import fp8e4b15
+
+    return fp8e4b15.convert(*args, **kwargs)
 
 
 def make_ttir(mod: Any) -> Any:
@@ -191,9 +193,10 @@ def make_object(mod: Any, metadata: dict[str, Any], options: CPUOptions) -> byte
             dump_dir=os.environ.get("OPW_DUMP_DIR", ""),
         )
     except _core.CompileError as error:
+        from opwright.diagnostics import render
         from opwright.triton_backend.errors import KernelError
 
-        raise KernelError(str(error), error.diagnostics) from None
+        raise KernelError(render(error.diagnostics), error.diagnostics) from None
     metadata.update(
         name=kernel.name,
         shared=0,

@@ -6,7 +6,7 @@
 namespace opw::cpu {
 
 struct Emitter::Access {
-  enum class Kind { One, Contiguous, Reversed, Scattered } kind;
+  enum class Kind { One, Contiguous, Reversed, Flipped, Scattered } kind;
   ir::ValueId pointer, offset;
   llvm::Value *base;   ///< null: the pointer differs between lanes
   llvm::Type *element; ///< in memory: i1 is a byte

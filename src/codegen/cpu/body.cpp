@@ -288,6 +288,7 @@ llvm::Value *Emitter::part(ValueId value, unsigned index) {
     OPW_CHECK(index < slot.parts.size(), "a vector value is used before it is computed");
     return slot.parts[index];
   case Shape::Linear:
+  case Shape::Flipped:
     break;
   }
   if (slot.parts.empty() || slot.home != b.GetInsertBlock()) {
@@ -300,7 +301,10 @@ llvm::Value *Emitter::part(ValueId value, unsigned index) {
         steps = iota(element, u * lane.width, constant->getSExtValue());
       else
         steps = b.CreateMul(iota(element, u * lane.width), splat(slot.stride));
-      slot.parts.push_back(b.CreateAdd(splat(slot.scalar), steps));
+      llvm::Value *values = b.CreateAdd(splat(slot.scalar), steps);
+      if (shape(value) == Shape::Flipped)
+        values = b.CreateXor(values, splat(b.getInt64(slot.flip)));
+      slot.parts.push_back(values);
     }
   }
   return slot.parts[index];
@@ -418,6 +422,9 @@ void Emitter::emitPure(const Op &op) {
   case Shape::Linear:
     emitLinear(op);
     return;
+  case Shape::Flipped:
+    emitFlipped(op);
+    return;
   case Shape::Lanes:
     break;
   }
@@ -432,6 +439,16 @@ void Emitter::emitPure(const Op &op) {
     parts.push_back(compute(op, in));
   }
   slots[result].parts = std::move(parts);
+}
+
+void Emitter::emitFlipped(const Op &op) {
+  Slot &result = slots[op.results[0]];
+  const Slot &from = slots[op.operands[0]];
+  uint64_t flip = uint64_t(*constantOf(fn, op.operands[1]));
+  result.parts.clear();
+  result.scalar = from.scalar;
+  result.stride = from.stride;
+  result.flip = from.flip ^ flip;
 }
 
 void Emitter::emitLinear(const Op &op) {
@@ -494,7 +511,7 @@ bool Emitter::emitCheapCompare(const Op &op) {
     std::swap(x, y);
     pred = llvm::CmpInst::getSwappedPredicate(pred);
   }
-  if (shape(x) != Shape::Linear || shape(y) == Shape::Lanes)
+  if (shape(x) != Shape::Linear || shape(y) == Shape::Lanes || shape(y) == Shape::Flipped)
     return false;
   llvm::Value *stride = slots[x].stride;
   if (shape(y) == Shape::Linear)

@@ -3,6 +3,8 @@
 
 #include "llvm/IR/Intrinsics.h"
 
+#include <cmath>
+
 namespace opw::cpu {
 
 using namespace ir;
@@ -11,6 +13,26 @@ using llvm::ConstantInt;
 namespace {
 
 llvm::Constant *integer(llvm::Type *type, int64_t value) { return ConstantInt::get(type, uint64_t(value), true); }
+
+/// A float format of 8 bits.
+struct SmallFormat {
+  unsigned mantissa, bias;
+  uint32_t largest;    ///< bits of the largest finite value
+  bool minusZeroIsNan; ///< that is the only NaN
+};
+
+SmallFormat smallFormat(Elem elem) {
+  switch (elem) {
+  case Elem::F8E5M2:
+    return {2, 15, 0x7b, false};
+  case Elem::F8E4M3FNUZ:
+    return {3, 8, 0x7f, true};
+  case Elem::F8E5M2FNUZ:
+    return {2, 16, 0x7f, true};
+  default:
+    return {3, 7, 0x7e, false};
+  }
+}
 
 llvm::Type *likeShape(llvm::Type *element, llvm::Value *of) {
   if (auto *vector = llvm::dyn_cast<llvm::FixedVectorType>(of->getType()))
@@ -110,16 +132,8 @@ llvm::Value *Emitter::toSmall(llvm::Value *x, Elem to, bool towardZero) {
   }
   // 8 bits: round the magnitude as an integer, at the place that its exponent asks for. The formats without infinities
   // saturate, as Triton's conversions do; e5m2 overflows to infinity.
-  unsigned mantissa, bias;
-  uint32_t largest, nan;
-  bool infinity = false;
-  if (to == Elem::F8E4M3FN) {
-    mantissa = 3, bias = 7, largest = 0x7e, nan = 0x7f;
-  } else if (to == Elem::F8E5M2) {
-    mantissa = 2, bias = 15, largest = 0x7b, nan = 0x7f, infinity = true;
-  } else {
-    refuse("conversion to " + std::string(ir::name(to)) + " has no CPU emission yet");
-  }
+  const SmallFormat format = smallFormat(to);
+  const unsigned mantissa = format.mantissa, bias = format.bias;
   llvm::Value *sign = b.CreateLShr(b.CreateAnd(bits, at(int64_t(0x80000000u))), at(24));
   llvm::Value *size = b.CreateAnd(bits, at(0x7fffffff));
   unsigned drop = 23 - mantissa;
@@ -137,12 +151,16 @@ llvm::Value *Emitter::toSmall(llvm::Value *x, Elem to, bool towardZero) {
   llvm::Value *isSmall = b.CreateICmpULT(size, at(int64_t(128 - bias) << 23));
   llvm::Value *result = b.CreateSelect(isSmall, few, normal);
   llvm::Value *isLarge = b.CreateICmpUGE(size, at(0x7f800000));
-  llvm::Value *over = b.CreateOr(b.CreateICmpUGT(b.CreateSelect(isSmall, at(0), normal), at(largest)), isLarge);
-  llvm::Value *most = at(largest);
-  if (infinity)
-    most = towardZero ? b.CreateSelect(isLarge, at(0x7c), at(largest)) : static_cast<llvm::Value *>(at(0x7c));
-  result = b.CreateSelect(isNan, at(nan), b.CreateSelect(over, most, result));
-  return b.CreateTrunc(b.CreateOr(result, sign), i8);
+  llvm::Value *over = b.CreateOr(b.CreateICmpUGT(b.CreateSelect(isSmall, at(0), normal), at(format.largest)), isLarge);
+  llvm::Value *most = at(format.largest);
+  if (to == Elem::F8E5M2)
+    most = towardZero ? b.CreateSelect(isLarge, at(0x7c), at(format.largest)) : static_cast<llvm::Value *>(at(0x7c));
+  result = b.CreateSelect(over, most, result);
+  if (format.minusZeroIsNan) {
+    llvm::Value *negative = b.CreateSelect(b.CreateICmpEQ(result, at(0)), at(0), sign);
+    return b.CreateTrunc(b.CreateSelect(isNan, at(0x80), b.CreateOr(result, negative)), i8);
+  }
+  return b.CreateTrunc(b.CreateOr(b.CreateSelect(isNan, at(0x7f), result), sign), i8);
 }
 
 llvm::Value *Emitter::fromSmall(llvm::Value *x, Elem from) {
@@ -152,18 +170,20 @@ llvm::Value *Emitter::fromSmall(llvm::Value *x, Elem from) {
     llvm::Value *half = b.CreateShl(b.CreateZExt(x, i16), integer(i16, 8));
     return toFloat(half, Elem::F16);
   }
-  if (from == Elem::F8E4M3FN) { // as the exponent and mantissa of an f32 that is 2^120 too small, subnormals included
-    llvm::Value *wide = b.CreateZExt(x, i32);
-    llvm::Value *size = b.CreateAnd(wide, integer(i32, 0x7f));
-    llvm::Value *sign = b.CreateShl(b.CreateAnd(wide, integer(i32, 0x80)), integer(i32, 24));
-    // whole numbers of units of 2^-9 below the least normal; exact either way
-    llvm::Value *tiny = b.CreateFMul(b.CreateSIToFP(size, f32), llvm::ConstantFP::get(f32, 1.0 / 512));
-    llvm::Value *normal = b.CreateAdd(b.CreateShl(size, integer(i32, 20)), integer(i32, int64_t{120} << 23));
-    llvm::Value *bits = b.CreateSelect(b.CreateICmpULT(size, integer(i32, 8)), b.CreateBitCast(tiny, i32), normal);
-    bits = b.CreateSelect(b.CreateICmpEQ(size, integer(i32, 0x7f)), integer(i32, 0x7fc00000), bits);
-    return b.CreateBitCast(b.CreateOr(bits, sign), f32);
-  }
-  refuse("values of type " + std::string(ir::name(from)) + " have no CPU emission yet");
+  // the exponent and mantissa of an f32, rebiased; subnormals are whole numbers of the least unit; exact either way
+  const SmallFormat format = smallFormat(from);
+  llvm::Value *wide = b.CreateZExt(x, i32);
+  llvm::Value *size = b.CreateAnd(wide, integer(i32, 0x7f));
+  llvm::Value *sign = b.CreateShl(b.CreateAnd(wide, integer(i32, 0x80)), integer(i32, 24));
+  double unit = std::ldexp(1.0, 1 - int(format.bias) - int(format.mantissa));
+  llvm::Value *tiny = b.CreateFMul(b.CreateSIToFP(size, f32), llvm::ConstantFP::get(f32, unit));
+  llvm::Value *normal = b.CreateAdd(b.CreateShl(size, integer(i32, 23 - format.mantissa)),
+                                    integer(i32, int64_t{127 - int(format.bias)} << 23));
+  llvm::Value *isSmall = b.CreateICmpULT(size, integer(i32, int64_t{1} << format.mantissa));
+  llvm::Value *bits = b.CreateOr(b.CreateSelect(isSmall, b.CreateBitCast(tiny, i32), normal), sign);
+  llvm::Value *isNan = format.minusZeroIsNan ? b.CreateICmpEQ(wide, integer(i32, 0x80))
+                                             : b.CreateICmpEQ(size, integer(i32, 0x7f));
+  return b.CreateBitCast(b.CreateSelect(isNan, integer(i32, 0x7fc00000), bits), f32);
 }
 
 } // namespace opw::cpu

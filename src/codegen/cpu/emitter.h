@@ -33,6 +33,7 @@ using Parts = llvm::SmallVector<llvm::Value *, 4>;
 struct Slot {
   llvm::Value *scalar = nullptr;    ///< Uniform: the value; Linear: that of lane 0 of part 0
   llvm::Value *stride = nullptr;    ///< Linear
+  uint64_t flip = 0;                ///< Flipped: the bits that are inverted
   Parts parts;                      ///< Lanes; of a Linear value once it was needed as vectors
   llvm::BasicBlock *home = nullptr; ///< block that made the parts of a Linear value
 };
@@ -69,6 +70,7 @@ private:
   llvm::Function *entry = nullptr;
   llvm::Value *scratchMemory = nullptr, *epoch = nullptr, *streams = nullptr;
   llvm::Value *grid[3] = {}, *program[3] = {}, *programIndex = nullptr;
+  llvm::Value *turns = nullptr;  ///< counts turns of loops that wait
   llvm::Value *launch = nullptr; ///< the launch block, where an op needs it
   uint64_t scratchEnd = 0;
   bool streamed = false;
@@ -90,6 +92,7 @@ private:
   void emitOp(ir::OpId id);
   void emitPure(const ir::Op &op);
   void emitLinear(const ir::Op &op);
+  void emitFlipped(const ir::Op &op);
   bool emitCheapCompare(const ir::Op &op);
   llvm::Type *typeOf(const ir::Type &type) const;
   llvm::Type *widen(llvm::Type *type, unsigned width) const;

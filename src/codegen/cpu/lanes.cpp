@@ -151,7 +151,8 @@ private:
     if (result.shapes[value] == Shape::Uniform && shape != Shape::Uniform) {
       result.shapes[value] = shape;
       changed = true;
-    } else if (result.shapes[value] == Shape::Linear && shape == Shape::Lanes) {
+    } else if ((result.shapes[value] == Shape::Linear || result.shapes[value] == Shape::Flipped) &&
+               shape == Shape::Lanes) {
       result.shapes[value] = shape;
       changed = true;
     }
@@ -289,6 +290,13 @@ private:
     auto uniform = [&](unsigned i) { return shape(op.operands[i]) == Shape::Uniform; };
     auto linear = [&](unsigned i) { return shape(op.operands[i]) == Shape::Linear; };
     switch (op.kind) {
+    case OpKind::XOrI: {
+      // The variable itself or an inversion of it, by a constant: vectors start at multiples of their width.
+      auto flip = constantOf(fn, op.operands[1]);
+      bool isVariable = linear(0) && fn.values[op.operands[0]].op == kNone;
+      return flip && *flip >= 0 && (isVariable || shape(op.operands[0]) == Shape::Flipped) ? Shape::Flipped
+                                                                                           : Shape::Lanes;
+    }
     case OpKind::AddI:
     case OpKind::SubI:
       return (uniform(0) || linear(0)) && (uniform(1) || linear(1)) ? Shape::Linear : Shape::Lanes;
@@ -379,9 +387,9 @@ private:
         widen(v);
       for (ValueId v :
            op.operands) // a linear operand of a vector op is made a vector, but for addresses and cheap compares
-        if (shape(v) == Shape::Linear && op.kind != OpKind::PlanLoad && op.kind != OpKind::PlanStore &&
-            op.kind != OpKind::PlanPrefetch && op.kind != OpKind::CmpI && op.results.size() == 1 &&
-            shape(op.results[0]) == Shape::Lanes)
+        if ((shape(v) == Shape::Linear || shape(v) == Shape::Flipped) && op.kind != OpKind::PlanLoad &&
+            op.kind != OpKind::PlanStore && op.kind != OpKind::PlanPrefetch && op.kind != OpKind::CmpI &&
+            op.results.size() == 1 && shape(op.results[0]) == Shape::Lanes)
           census.widest = std::max(census.widest, fn.type(v).elementBits());
       if (op.kind == OpKind::PlanLoad || op.kind == OpKind::PlanStore) {
         const Type &type = fn.type(op.kind == OpKind::PlanLoad ? op.results[0] : op.operands[2]);

@@ -16,6 +16,7 @@ enum class Shape : uint8_t {
   Uniform, ///< one value for all lanes: a scalar
   Linear,  ///< integer, base + lane * uniform stride modulo its width: kept as those two scalars
   Lanes,   ///< anything else: a vector
+  Flipped, ///< the variable of the lane loop with bits inverted: as an offset, whole vectors whose lanes are permuted
 };
 
 /// A lane loop as it will be emitted.

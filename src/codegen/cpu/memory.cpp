@@ -39,6 +39,8 @@ Emitter::Access Emitter::accessOf(const Op &op, unsigned maskOperand, const Type
     // a pointer for each lane
   } else if (shape(access.offset) == Shape::Uniform) {
     access.kind = Access::Kind::One;
+  } else if (shape(access.offset) == Shape::Flipped && lane.width > 1 && lane.active.empty()) {
+    access.kind = Access::Kind::Flipped;
   } else if (shape(access.offset) == Shape::Linear && lane.width > 1) {
     auto *stride = llvm::dyn_cast<llvm::ConstantInt>(slots[access.offset].stride);
     if (stride && stride->getSExtValue() == 1)
@@ -150,6 +152,18 @@ llvm::Value *Emitter::loadPart(const Access &access, unsigned index, llvm::Value
     llvm::Value *value = laneByLane(access, false) ? loadActive(access, pointer, mask, other)
                                                    : tag(b.CreateMaskedLoad(type, pointer, align, mask, other), access);
     return reverse ? reversed(b, value) : value;
+  }
+  case Access::Kind::Flipped: {
+    if (mask)
+      break;
+    uint64_t flip = slots[access.offset].flip, inside = flip & (width - 1);
+    llvm::Value *first = b.CreateAdd(slots[access.offset].scalar, b.getInt64(uint64_t{index} * width));
+    llvm::Value *start = b.CreateXor(first, b.getInt64(flip & ~uint64_t{width - 1}));
+    llvm::Value *value = tag(b.CreateAlignedLoad(type, b.CreateGEP(access.element, access.base, start), align), access);
+    llvm::SmallVector<int, 32> order;
+    for (unsigned i = 0; i < width; i++)
+      order.push_back(int(i ^ inside));
+    return inside ? b.CreateShuffleVector(value, order) : value;
   }
   case Access::Kind::Scattered:
     break;

@@ -39,6 +39,24 @@ void Emitter::leaveIf(llvm::Value *condition) {
 void Emitter::spin() {
   b.CreateIntrinsic(llvm::Intrinsic::x86_sse2_pause, {});
   leaveIf(hasFailed());
+  constexpr uint32_t kPatience = 1 << 14; // turns between two calls of launch->stall
+  llvm::Type *i32 = b.getInt32Ty(), *i64 = b.getInt64Ty(), *ptr = b.getPtrTy();
+  if (!turns) {
+    llvm::IRBuilder<> atEntry(&entry->getEntryBlock(), entry->getEntryBlock().begin());
+    turns = atEntry.CreateAlloca(i32);
+    atEntry.CreateStore(atEntry.getInt32(0), turns);
+  }
+  llvm::Value *turn = b.CreateAdd(b.CreateLoad(i32, turns), b.getInt32(1));
+  b.CreateStore(turn, turns);
+  BasicBlock *stalls = newBlock("stalls"), *after = newBlock("after");
+  b.CreateCondBr(b.CreateICmpEQ(b.CreateAnd(turn, kPatience - 1), b.getInt32(0)), stalls, after,
+                 llvm::MDBuilder(context).createUnlikelyBranchWeights());
+  b.SetInsertPoint(stalls);
+  b.CreateCall(llvm::FunctionType::get(b.getVoidTy(), {ptr, i64}, false),
+               launchField(ptr, offsetof(opw_cpu_launch_t, stall)),
+               {launchField(ptr, offsetof(opw_cpu_launch_t, ctx)), programIndex});
+  b.CreateBr(after);
+  b.SetInsertPoint(after);
 }
 
 /// The opw_cpu_site_t of an op, as a constant of the object.

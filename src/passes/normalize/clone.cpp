@@ -1,4 +1,5 @@
 // Copying ops and functions: plain ops as they are, structured ops region by region, calls as the callee's body.
+#include "ir/dead_code.h"
 #include "passes/normalize.h"
 #include "passes/normalize/normalizer.h"
 #include "passes/refusal.h"
@@ -211,6 +212,8 @@ void Normalizer::cloneOp(Frame &frame, OpId id) {
   if (op.kind == OpKind::Load)
     if (const Attribute *isVolatile = op.attributes.find("isVolatile"); isVolatile && isVolatile->integer != 0)
       return volatileLoad(frame, op);
+  if (flip(frame, op))
+    return;
   if (op.regions.empty())
     clonePlain(frame, op);
   else
@@ -244,6 +247,7 @@ Module Normalizer::run(const Function &entry) {
   Values returned = runBlocks(frame, entry.body.blocks[0], kNone);
   OPW_CHECK(returned.empty(), "a kernel returns nothing");
   b.create(OpKind::Return, {}, {});
+  removeDeadCode(out);
   target.attributes = source.attributes;
   target.functions.push_back(std::move(out));
   return std::move(target);

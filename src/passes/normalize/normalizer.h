@@ -81,6 +81,9 @@ private:
   std::vector<ir::Type> partsOf(const ir::Type &type) const;
   void bind(Frame &frame, const std::vector<ir::ValueId> &values, const Values &parts);
 
+  // flip.cpp
+  bool flip(Frame &frame, const ir::Op &op);
+
   // dot_scaled.cpp
   void dotScaled(Frame &frame, const ir::Op &op);
   ir::ValueId unpackE2m1(ir::ValueId packed, unsigned dim);

@@ -253,7 +253,7 @@ void lowerPlainDot(Planner &p, const Op &op, Buffer &c) {
   ValueId product = nest.emit(floats ? OpKind::MulF : OpKind::MulI, {x, y}, Type::scalar(wide));
   ValueId sum = nest.emit(floats ? OpKind::AddF : OpKind::AddI, {nest.carried()[0], product}, Type::scalar(wide));
   ValueId total = nest.close({sum})[0];
-  nest.store(c, at, convert(total, type.elem));
+  nest.store(c, at, type, convert(total, type.elem));
   for (ValueId index : at)
     if (!p.isConstantEqual(index, 0))
       nest.close();

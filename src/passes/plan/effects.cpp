@@ -22,6 +22,8 @@ void Planner::lowerAtomic(OpId id) {
       scalars[op.results[i]] = plan.op(made).results[i];
     return;
   }
+  if (op.kind != OpKind::AtomicLoad)
+    keepLoads(op.operands, op.operands[0]);
   Form form = formOf(op.operands[0]);
   int lane = chooseLane(*this, {op.operands.begin() + 1, op.operands.end()}, shape, op.operands[0]);
   if (op.kind == OpKind::AtomicPoll)
@@ -40,7 +42,7 @@ void Planner::lowerAtomic(OpId id) {
   } else {
     ValueId old = nest.effect(op.kind, std::move(operands), tile.type(op.results[0]).element(), op.attributes);
     if (isUsed)
-      nest.store(into, at, old);
+      nest.store(into, at, shape, old);
   }
   for (ValueId index : at)
     if (!isConstantEqual(index, 0))

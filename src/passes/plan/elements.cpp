@@ -54,7 +54,7 @@ void Planner::lowerScan(OpId id) {
     Indices at = outer;
     at[axis] = position;
     for (size_t i = 0; i < values.size(); ++i)
-      nest.store(into[i], at, values[i]);
+      nest.store(into[i], at, shape, values[i]);
   };
   ValueId last = constant(shape.dim(axis) - 1);
   ValueId first = reverse ? last : constant(0);
@@ -89,7 +89,7 @@ void Planner::lowerGather(OpId id) {
     index = nest.emit(OpKind::ExtSI, {index}, Type::scalar(Elem::I64));
   from[axis] =
       nest.emit(OpKind::AndI, {index, constant(tile.type(op.operands[0]).dim(axis) - 1)}, Type::scalar(Elem::I64));
-  nest.store(into, at, nest.load(source, from));
+  nest.store(into, at, shape, nest.load(source, from, tile.type(op.operands[0])));
   closeAll(*this, nest, at);
   buffers[op.results[0]] = into;
 }
@@ -103,7 +103,7 @@ void Planner::lowerHistogram(OpId id) {
   {
     Nest nest(*this);
     Indices at = openLoops(nest, *this, bins, 0);
-    nest.store(counts, at, constant(0, bins.elem));
+    nest.store(counts, at, bins, constant(0, bins.elem));
     closeAll(*this, nest, at);
   }
   Nest nest(*this);
@@ -131,6 +131,8 @@ void Planner::lowerMapElementwise(OpId id) {
   int64_t pack = op.attributes.intOr("pack", 1);
   BlockId body = op.regions[0].blocks[0];
   bool onLanes = pack == 1 && Nest::canEvalRegion(tile, body);
+  if (!onLanes)
+    keepLoads(op.operands, kNone); // the function may write anywhere
   int lane = onLanes ? chooseLane(*this, op.operands, shape, kNone) : -1;
   std::vector<Buffer> into;
   for (ValueId result : op.results)
@@ -143,7 +145,7 @@ void Planner::lowerMapElementwise(OpId id) {
       arguments.push_back(nest.eval(operand, at));
     std::vector<ValueId> results = nest.evalRegion(body, arguments);
     for (size_t i = 0; i < results.size(); ++i)
-      nest.store(into[i], at, results[i]);
+      nest.store(into[i], at, shape, results[i]);
     closeAll(*this, nest, at);
   } else {
     Indices at(shape.rank, constant(0));
@@ -160,7 +162,7 @@ void Planner::lowerMapElementwise(OpId id) {
         arguments.push_back(nest.eval(operand, member));
     std::vector<ValueId> results = nest.runRegion(body, arguments);
     for (size_t i = 0; i < results.size(); ++i)
-      nest.store(into[i / members.size()], members[i % members.size()], results[i]);
+      nest.store(into[i / members.size()], members[i % members.size()], shape, results[i]);
     for (unsigned d = 0; d < shape.rank; ++d)
       nest.close();
   }

@@ -82,6 +82,16 @@ int Buffer::laneDim() const {
   return -1;
 }
 
+bool Buffer::isRowMajor(const Type &shape) const {
+  int64_t stride = 1;
+  for (unsigned d = shape.rank; d-- > 0;) {
+    if (shape.log2dim[d] > 0 && strides[d] != stride)
+      return false;
+    stride *= shape.dim(d);
+  }
+  return panelDim < 0;
+}
+
 ValueId Planner::allocate(Type element, int64_t elements) {
   // Buffers are made at the top of the function: their place in scratch does not depend on where they are filled.
   ++element.pointerDepth;

@@ -63,6 +63,9 @@ std::vector<ValueId> Nest::close(const std::vector<ValueId> &yields) {
 }
 
 ValueId Nest::emit(OpKind kind, std::vector<ValueId> operands, Type type, Attributes attributes) {
+  if (OpId def = kind == OpKind::TruncI ? p.plan.values[operands[0]].op : kNone;
+      def != kNone && p.plan.op(def).kind == OpKind::ExtUI && p.plan.type(p.plan.op(def).operands[0]) == type)
+    return p.plan.op(def).operands[0];
   size_t at = 0;
   for (ValueId operand : operands)
     at = std::max(at, level(operand));
@@ -166,7 +169,18 @@ ValueId Nest::condition(const Mask &mask, const Indices &at) {
   return result;
 }
 
-ValueId Nest::bufferOffset(const Buffer &buffer, const Indices &at) {
+ValueId Nest::position(const Indices &at, const Type &shape) const {
+  auto it = positions.find({at, {shape.log2dim.begin(), shape.log2dim.begin() + shape.rank}});
+  return it == positions.end() ? kNone : it->second;
+}
+
+void Nest::setPosition(const Indices &at, const Type &shape, ValueId position) {
+  positions[{at, {shape.log2dim.begin(), shape.log2dim.begin() + shape.rank}}] = position;
+}
+
+ValueId Nest::bufferOffset(const Buffer &buffer, const Indices &at, const Type &shape) {
+  if (ValueId flat = position(at, shape); flat != kNone && buffer.isRowMajor(shape))
+    return flat;
   ValueId sum = p.constant(0);
   for (size_t d = 0; d < at.size(); ++d) {
     if (static_cast<int>(d) == buffer.panelDim) {
@@ -186,13 +200,13 @@ ValueId Nest::bufferOffset(const Buffer &buffer, const Indices &at) {
   return sum;
 }
 
-ValueId Nest::load(const Buffer &buffer, const Indices &at) {
+ValueId Nest::load(const Buffer &buffer, const Indices &at, const Type &shape) {
   // A buffer may be written between two nests but never between two reads of one element in one nest.
-  return emit(OpKind::PlanLoad, {buffer.pointer, bufferOffset(buffer, at)}, buffer.type);
+  return emit(OpKind::PlanLoad, {buffer.pointer, bufferOffset(buffer, at, shape)}, buffer.type);
 }
 
-void Nest::store(const Buffer &buffer, const Indices &at, ValueId value) {
-  storeMemory(buffer.pointer, bufferOffset(buffer, at), value, kNone);
+void Nest::store(const Buffer &buffer, const Indices &at, const Type &shape, ValueId value) {
+  storeMemory(buffer.pointer, bufferOffset(buffer, at, shape), value, kNone);
 }
 
 void Nest::storeMemory(ValueId base, ValueId offset, ValueId value, ValueId mask) {
@@ -223,9 +237,9 @@ ValueId Nest::eval(ValueId value, const Indices &at) {
   ValueId result = kNone;
   OpId def = p.tile.values[value].op;
   if (auto from = redirected.find(value); from != redirected.end()) {
-    result = load(from->second, at);
+    result = load(from->second, at, type);
   } else if (p.buffers[value]) {
-    result = load(*p.buffers[value], at);
+    result = load(*p.buffers[value], at, type);
   } else if (def != kNone && p.tile.op(def).kind != OpKind::For) {
     OpId outer = p.current;
     p.current = def;
@@ -238,7 +252,7 @@ ValueId Nest::eval(ValueId value, const Indices &at) {
     result = type.elem == Elem::I64 ? wide : emit(OpKind::TruncI, {wide}, Type::scalar(type.elem));
   }
   if (auto sink = sinks.find(value); sink != sinks.end())
-    store(sink->second, at, result);
+    store(sink->second, at, type, result);
   memo[key] = result;
   return result;
 }
@@ -257,9 +271,12 @@ ValueId Nest::evalOp(ValueId value, const Op &op, const Indices &at) {
   case OpKind::Reshape: {
     // Regroups: the row-major position, cut again along the operand's extents.
     const Type &from = p.tile.type(op.operands[0]);
-    ValueId position = p.constant(0);
-    for (unsigned d = 0; d < type.rank; ++d)
-      position = type.log2dim[d] == 0 ? position : add(mul(position, p.constant(type.dim(d))), at[d]);
+    ValueId position = this->position(at, type);
+    if (position == kNone) {
+      position = p.constant(0);
+      for (unsigned d = 0; d < type.rank; ++d)
+        position = type.log2dim[d] == 0 ? position : add(mul(position, p.constant(type.dim(d))), at[d]);
+    }
     Indices inner(from.rank);
     unsigned above = from.log2size();
     bool single = false;
@@ -277,6 +294,7 @@ ValueId Nest::evalOp(ValueId value, const Op &op, const Indices &at) {
             {emit(OpKind::ShrUI, {position, p.constant(above)}, Type::scalar(Elem::I64)), p.constant(from.dim(d) - 1)},
             Type::scalar(Elem::I64));
     }
+    setPosition(inner, from, position);
     return eval(op.operands[0], inner);
   }
   case OpKind::Join: {
@@ -286,6 +304,18 @@ ValueId Nest::evalOp(ValueId value, const Op &op, const Indices &at) {
     attributes.set("predicate", Attribute::keyword("eq"));
     ValueId first = emit(OpKind::CmpI, {at.back(), p.constant(0)}, Type::scalar(Elem::I1), std::move(attributes));
     return emit(OpKind::Select, {first, a, b}, type.element());
+  }
+  case OpKind::Flip: {
+    size_t axis = static_cast<size_t>(op.attributes.intOr("axis", 0));
+    Indices other = at;
+    other[axis] = emit(OpKind::XOrI, {at[axis], p.constant(1)}, Type::scalar(Elem::I64));
+    if (auto flat = position(at, type); flat != kNone) {
+      int64_t bit = 1;
+      for (size_t d = axis + 1; d < type.rank; ++d)
+        bit *= type.dim(static_cast<unsigned>(d));
+      setPosition(other, type, emit(OpKind::XOrI, {flat, p.constant(bit)}, Type::scalar(Elem::I64)));
+    }
+    return eval(op.operands[0], other);
   }
   case OpKind::Split: {
     Indices inner = at;
@@ -413,6 +443,29 @@ std::pair<ValueId, ValueId> boundsOf(Planner &planner, const Type &shape, unsign
       hi = planner.minimum(hi, bound.hi);
   }
   return {lo, hi};
+}
+
+Indices openFlat(Nest &nest, Planner &planner, const Type &shape) {
+  ValueId position = nest.open(planner.constant(0), planner.constant(shape.size()), true);
+  ValueId narrow = nest.emit(OpKind::TruncI, {position}, Type::scalar(Elem::I32)); // a tile has at most 2^20 elements
+  Indices at(shape.rank, planner.constant(0));
+  unsigned below = shape.log2size();
+  for (unsigned d = 0; d < shape.rank; ++d) {
+    below -= shape.log2dim[d];
+    if (shape.log2dim[d] == 0)
+      continue;
+    ValueId digits = nest.emit(OpKind::ShrUI, {narrow, planner.constant(below, Elem::I32)}, Type::scalar(Elem::I32));
+    digits = nest.emit(OpKind::AndI, {digits, planner.constant(shape.dim(d) - 1, Elem::I32)}, Type::scalar(Elem::I32));
+    at[d] = nest.emit(OpKind::ExtUI, {digits}, Type::scalar(Elem::I64));
+  }
+  nest.setPosition(at, shape, position);
+  return at;
+}
+
+bool prefersFlat(const Type &shape, int lane) {
+  constexpr unsigned kVector = 4; // 16 elements
+  return lane >= 0 && shape.rank > 1 && shape.log2dim[static_cast<size_t>(lane)] < kVector &&
+         shape.log2size() >= kVector;
 }
 
 Indices openLoops(Nest &nest, Planner &planner, const Type &shape, int lane, const std::vector<Bound> &box, int skip) {

@@ -31,8 +31,12 @@ public:
   /// Element of a tile (or the scalar) at an index, one per dimension.
   ir::ValueId eval(ir::ValueId tileValue, const Indices &at);
   ir::ValueId emit(ir::OpKind kind, std::vector<ir::ValueId> operands, ir::Type type, ir::Attributes attributes = {});
-  void store(const Buffer &buffer, const Indices &at, ir::ValueId value);
-  ir::ValueId load(const Buffer &buffer, const Indices &at);
+  /// `shape` is that of the tile, which `at` indexes.
+  void store(const Buffer &buffer, const Indices &at, const ir::Type &shape, ir::ValueId value);
+  ir::ValueId load(const Buffer &buffer, const Indices &at, const ir::Type &shape);
+  /// The row-major position that these indices of a shape stand for, where it is known as one value; else kNone.
+  ir::ValueId position(const Indices &at, const ir::Type &shape) const;
+  void setPosition(const Indices &at, const ir::Type &shape, ir::ValueId position);
   /// The pointer that offsets of the form count from.
   ir::ValueId base(const Form &form, const Indices &at);
   /// Offset of the element from that base, in elements.
@@ -82,11 +86,12 @@ private:
   std::map<ir::ValueId, Buffer> redirected, sinks;
   std::set<ir::ValueId> read; ///< loads that this nest has seen
   std::map<ir::ValueId, std::pair<ir::ValueId, ir::ValueId>> parts;
+  std::map<std::pair<Indices, std::vector<uint8_t>>, ir::ValueId> positions;
 
   size_t level(ir::ValueId value) const;
   ir::ValueId evalOp(ir::ValueId value, const ir::Op &op, const Indices &at);
   ir::ValueId evalLoad(ir::ValueId value, const ir::Op &op, const Indices &at);
-  ir::ValueId bufferOffset(const Buffer &buffer, const Indices &at);
+  ir::ValueId bufferOffset(const Buffer &buffer, const Indices &at, const ir::Type &shape);
   std::vector<ir::ValueId> evalBlock(ir::BlockId block, std::map<ir::ValueId, ir::ValueId> &values);
 };
 
@@ -94,6 +99,10 @@ private:
 /// dimension is to be reduced and is left to the caller. Loops run over the box. Extents of 1 have no loop.
 Indices openLoops(Nest &nest, Planner &planner, const ir::Type &shape, int lane, const std::vector<Bound> &box = {},
                   int skip = -1);
+/// One loop over all elements in row-major order, its position known to the nest: for tiles whose dimensions are
+/// shorter than a vector, as those of a sort.
+Indices openFlat(Nest &nest, Planner &planner, const ir::Type &shape);
+bool prefersFlat(const ir::Type &shape, int lane);
 /// Bounds of a dimension: the box cut with the extent.
 std::pair<ir::ValueId, ir::ValueId> boundsOf(Planner &planner, const ir::Type &shape, unsigned dim,
                                              const std::vector<Bound> &box);

@@ -285,8 +285,14 @@ void Placement::decide() {
       bool deep = std::any_of(pulls.begin(), pulls.end(),
                               [&](OpId pull) { return pull != *it && entersLoop(op.parent, pull); });
       double uses = static_cast<double>(pulls.size());
+      // The slice of a value that is flipped and also used as it is would double with each step of a sort.
+      const std::vector<OpId> &users = usersOf[result];
+      bool doubles =
+          op.kind != OpKind::Load && users.size() > 1 &&
+          std::any_of(users.begin(), users.end(), [&](OpId user) { return fn.op(user).kind == OpKind::Flip; });
       bool mustStay = op.kind == OpKind::Load && (deep || loadMustStay(*it));
-      bool wanted = mustStay || unbounded || cost[result] * (uses - 1) > 1 + uses || (deep && cost[result] >= kLoadFar);
+      bool wanted = mustStay || unbounded || doubles || cost[result] * (uses - 1) > 1 + uses ||
+                    (deep && cost[result] >= kLoadFar);
       if (!wanted)
         continue;
       Decision &decision = decisions[result];

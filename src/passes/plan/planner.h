@@ -34,6 +34,7 @@ struct Buffer {
   int64_t panel = 0, panelStride = 0;
   /// The dimension with stride 1, -1 for none.
   int laneDim() const;
+  bool isRowMajor(const ir::Type &shape) const;
 };
 
 /// How the two operands of a dot are laid out: `rows` are broadcast, `lanes` are vectors.
@@ -124,6 +125,7 @@ public:
   /// Fails if a write that may change what this load reads has been lowered although the load comes before it.
   void checkFresh(ir::OpId load) const;
   void rememberWrites(ir::OpId op);
+  void keepLoads(const std::vector<ir::ValueId> &values, ir::ValueId pointer);
 
   // store.cpp, reduce.cpp, dot.cpp, elements.cpp, effects.cpp, control.cpp: lowering of ops in order
   void lowerBlock(ir::BlockId block);

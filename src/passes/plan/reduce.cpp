@@ -206,7 +206,7 @@ void Planner::lowerReduce(OpId id, ValueId fills) {
         ValueId element = nest.eval(value, where);
         if (plan.type(element).elem != Elem::F32)
           element = nest.emit(OpKind::ExtF, {element}, Type::scalar(Elem::F32));
-        nest.store(buffer, where, element);
+        nest.store(buffer, where, shape, element);
         packed.emplace_back(value, buffer);
       }
       return elements;
@@ -252,7 +252,7 @@ void Planner::lowerReduce(OpId id, ValueId fills) {
       Indices outer = at;
       outer.erase(outer.begin() + axis);
       for (size_t i = 0; i < results.size(); ++i)
-        nest.store(into[i], outer, results[i]);
+        nest.store(into[i], outer, tile.type(op.results[i]), results[i]);
     }
     while (outerLoops-- > 0)
       nest.close();

@@ -31,15 +31,20 @@ void Planner::materialize(ValueId value, const Buffer &into) {
   } else {
     if (into.panelDim >= 0)
       lane = naturalLane(value);
-    at = openLoops(nest, *this, shape, lane);
-    for (ValueId index : at)
-      depth += !isConstantEqual(index, 0);
+    if (prefersFlat(shape, lane) && into.isRowMajor(shape)) {
+      at = openFlat(nest, *this, shape);
+      depth = 1;
+    } else {
+      at = openLoops(nest, *this, shape, lane);
+      for (ValueId index : at)
+        depth += !isConstantEqual(index, 0);
+    }
   }
   ValueId element = nest.eval(value, at);
   if (Type from = plan.type(element); !(from == into.type))
     element = nest.emit(from.elem == Elem::F16 || from.elem == Elem::BF16 ? OpKind::ExtF : OpKind::FpToFp, {element},
                         into.type);
-  nest.store(into, at, element);
+  nest.store(into, at, shape, element);
   while (depth-- > 0)
     nest.close();
 }
@@ -108,6 +113,21 @@ bool sameInjectivePlace(const Planner &p, const Form &a, const Form &b, bool sam
 }
 
 } // namespace
+
+/// Before a nest that writes through `pointer` element by element: what it loads from there, at other places, is loaded first.
+void Planner::keepLoads(const std::vector<ValueId> &values, ValueId pointer) {
+  std::optional<Form> into;
+  if (pointer != kNone && tile.type(pointer).isTile())
+    into = formOf(pointer);
+  for (const Pulled &pulled : loadsOf(*this, values)) {
+    ValueId from = tile.op(pulled.load).operands[0];
+    ValueId here = pointer == kNone ? kNone : placement.root(pointer), there = placement.root(from);
+    bool apart = options.argsDisjoint && here != kNone && there != kNone && here != there;
+    const Form source = formOf(from);
+    if (!apart && !(into && pulled.inPlace && sameInjectivePlace(*this, source, *into, source.base == into->base)))
+      keep(tile.op(pulled.load).results[0]);
+  }
+}
 
 void Planner::lowerStore(OpId id) {
   const Op &op = tile.op(id);
