@@ -507,3 +507,18 @@ def test_dumps(tmp_path, monkeypatch):
     ]
     assert sorted(path.name for path in (tmp_path / "dump").iterdir()) == stages
     assert all(path.read_text().strip() for path in (tmp_path / "dump").iterdir())
+
+
+# -- functions of libdevice
+
+
+def test_libdevice_by_both_names():
+    import triton.language.extra.cpu.libdevice as of_cpu
+
+    x, y = (np.random.default_rng(s).random(100, np.float32) for s in range(2))
+    out = np.empty_like(x)
+    elementwise.hypotenuse[(1,)](*(opwright.tensor(a) for a in (x, y, out)), 100, BLOCK=128)
+    exact = np.hypot(x.astype(np.float64), y) + np.cbrt(x.astype(np.float64))
+    # each function within 2 ulp of at most 1.5, then one rounding of the sum
+    np.testing.assert_allclose(out, exact, rtol=0, atol=5 * 2.0**-23)
+    assert of_cpu.hypot.__name__ == "hypot"

@@ -9,6 +9,8 @@ import dataclasses
 import functools
 import hashlib
 import os
+import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -17,6 +19,16 @@ from triton.backends.compiler import BaseBackend, GPUTarget
 # How the binary differs from a plain ELF object: a trailer of this mark and a digest (see seal).
 _MARK = b"OPWOBJ\x00\x01"
 _DIGEST_SIZE = 32
+
+
+def _offer_extra() -> None:
+    """Makes `triton.language.extra.cpu` importable, as Triton does for backends of its own; nothing is loaded yet."""
+    package = ModuleType("triton.language.extra.cpu", "Functions of the CPU backend.")
+    package.__path__ = [str(Path(__file__).with_name("extra"))]
+    sys.modules.setdefault(package.__name__, package)
+
+
+_offer_extra()
 
 
 @dataclasses.dataclass(frozen=True)

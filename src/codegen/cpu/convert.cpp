@@ -181,8 +181,8 @@ llvm::Value *Emitter::fromSmall(llvm::Value *x, Elem from) {
                                     integer(i32, int64_t{127 - int(format.bias)} << 23));
   llvm::Value *isSmall = b.CreateICmpULT(size, integer(i32, int64_t{1} << format.mantissa));
   llvm::Value *bits = b.CreateOr(b.CreateSelect(isSmall, b.CreateBitCast(tiny, i32), normal), sign);
-  llvm::Value *isNan = format.minusZeroIsNan ? b.CreateICmpEQ(wide, integer(i32, 0x80))
-                                             : b.CreateICmpEQ(size, integer(i32, 0x7f));
+  llvm::Value *isNan =
+      format.minusZeroIsNan ? b.CreateICmpEQ(wide, integer(i32, 0x80)) : b.CreateICmpEQ(size, integer(i32, 0x7f));
   return b.CreateBitCast(b.CreateSelect(isNan, integer(i32, 0x7fc00000), bits), f32);
 }
 

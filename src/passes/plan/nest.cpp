@@ -462,12 +462,6 @@ Indices openFlat(Nest &nest, Planner &planner, const Type &shape) {
   return at;
 }
 
-bool prefersFlat(const Type &shape, int lane) {
-  constexpr unsigned kVector = 4; // 16 elements
-  return lane >= 0 && shape.rank > 1 && shape.log2dim[static_cast<size_t>(lane)] < kVector &&
-         shape.log2size() >= kVector;
-}
-
 Indices openLoops(Nest &nest, Planner &planner, const Type &shape, int lane, const std::vector<Bound> &box, int skip) {
   std::vector<std::pair<ValueId, ValueId>> bounds(shape.rank);
   for (unsigned d = 0; d < shape.rank; ++d)

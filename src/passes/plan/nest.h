@@ -102,7 +102,6 @@ Indices openLoops(Nest &nest, Planner &planner, const ir::Type &shape, int lane,
 /// One loop over all elements in row-major order, its position known to the nest: for tiles whose dimensions are
 /// shorter than a vector, as those of a sort.
 Indices openFlat(Nest &nest, Planner &planner, const ir::Type &shape);
-bool prefersFlat(const ir::Type &shape, int lane);
 /// Bounds of a dimension: the box cut with the extent.
 std::pair<ir::ValueId, ir::ValueId> boundsOf(Planner &planner, const ir::Type &shape, unsigned dim,
                                              const std::vector<Bound> &box);

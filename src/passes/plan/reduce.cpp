@@ -155,8 +155,12 @@ void Planner::lowerReduce(OpId id, ValueId fills) {
   bool simple = combineOf(tile, op, kind);
 
   int lane = chooseLane(*this, op.operands, shape, kNone);
-  if (!simple && lane == static_cast<int>(axis)) {
-    // A combine function of its own runs along a sequential axis; another axis gives the lanes, if there is one.
+  // A combine function of its own along the lanes need not be commutative: each of a few lanes combines a stretch of
+  // neighbours, and at the end they are combined one by one, in order.
+  const int64_t partials = int64_t{2} * options.vectorLanes;
+  bool inPartials = !simple && lane == static_cast<int>(axis) && shape.dim(axis) >= 4 * partials;
+  if (!simple && lane == static_cast<int>(axis) && !inPartials) {
+    // Too short for that: the axis is sequential; another one gives the lanes, if there is one.
     lane = -1;
     for (unsigned d = 0; d < shape.rank; ++d)
       if (d != axis && shape.log2dim[d] > 0)
@@ -233,6 +237,41 @@ void Planner::lowerReduce(OpId id, ValueId fills) {
         ValueId outside = evalOutside(*this, nest, op.operands[0], at, static_cast<int>(axis));
         results[0] = combineMany(*this, nest, kind, results[0], outside, sub(constant(shape.dim(axis)), live));
       }
+    } else if (inPartials) {
+      ValueId width = constant(partials), zero = constant(0);
+      std::vector<ValueId> parts;
+      for (ValueId operand : op.operands)
+        parts.push_back(allocate(tile.type(operand).element(), partials));
+      ValueId each = nest.open(zero, width, true);
+      const int64_t stretch = shape.dim(axis) / partials;
+      ValueId begin = nest.mul(each, constant(stretch));
+      at[axis] = begin;
+      std::vector<ValueId> start;
+      for (ValueId operand : op.operands)
+        start.push_back(nest.eval(operand, at));
+      ValueId turn = nest.open(constant(1), constant(stretch), false, start);
+      at[axis] = nest.add(begin, turn);
+      std::vector<ValueId> arguments = nest.carried(), elements = body(at);
+      arguments.insert(arguments.end(), elements.begin(), elements.end());
+      std::vector<ValueId> combined = nest.close(nest.evalRegion(op.regions[0].blocks[0], arguments));
+      for (size_t i = 0; i < parts.size(); ++i)
+        nest.storeMemory(parts[i], each, combined[i], kNone);
+      nest.close();
+      auto partAt = [&](ValueId index) {
+        std::vector<ValueId> values;
+        for (ValueId part : parts) {
+          Type type = plan.type(part);
+          --type.pointerDepth;
+          values.push_back(nest.effect(OpKind::PlanLoad, {part, index}, type));
+        }
+        return values;
+      };
+      std::vector<ValueId> first = partAt(zero);
+      ValueId next = nest.open(constant(1), width, false, first);
+      arguments = nest.carried();
+      std::vector<ValueId> others = partAt(next);
+      arguments.insert(arguments.end(), others.begin(), others.end());
+      results = nest.close(nest.evalRegion(op.regions[0].blocks[0], arguments));
     } else {
       Indices first = at;
       first[axis] = constant(0);

@@ -10,6 +10,21 @@ namespace opw::passes {
 
 using namespace ir;
 
+/// Whether one loop over all elements is better than one per dimension: the lanes would be fewer than a vector has, and nothing is
+/// loaded whose address depends on more than one dimension.
+static bool prefersFlat(const Planner &p, ValueId value, int lane) {
+  constexpr unsigned kVector = 4; // 16 elements
+  const Type shape = p.tile.type(value);
+  if (lane < 0 || shape.rank < 2 || shape.log2dim[static_cast<size_t>(lane)] >= kVector || shape.log2size() < kVector)
+    return false;
+  bool loadsRows = false;
+  visitSlice(p, value, [&](ValueId each, bool) {
+    OpId def = p.tile.values[each].op;
+    loadsRows |= def != kNone && p.tile.op(def).kind == OpKind::Load && !p.buffers[each] && p.tile.type(each).rank > 1;
+  });
+  return !loadsRows;
+}
+
 void Planner::materialize(ValueId value, const Buffer &into) {
   Nest nest(*this);
   size_t depth = 0;
@@ -31,7 +46,7 @@ void Planner::materialize(ValueId value, const Buffer &into) {
   } else {
     if (into.panelDim >= 0)
       lane = naturalLane(value);
-    if (prefersFlat(shape, lane) && into.isRowMajor(shape)) {
+    if (into.isRowMajor(shape) && prefersFlat(*this, value, lane)) {
       at = openFlat(nest, *this, shape);
       depth = 1;
     } else {
@@ -114,7 +129,8 @@ bool sameInjectivePlace(const Planner &p, const Form &a, const Form &b, bool sam
 
 } // namespace
 
-/// Before a nest that writes through `pointer` element by element: what it loads from there, at other places, is loaded first.
+/// Before a nest that writes through `pointer` element by element: what it loads from there, at other places, is loaded
+/// first.
 void Planner::keepLoads(const std::vector<ValueId> &values, ValueId pointer) {
   std::optional<Form> into;
   if (pointer != kNone && tile.type(pointer).isTile())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import triton
 import triton.language as tl
+from triton.language.extra import libdevice
+from triton.language.extra.cpu import libdevice as cpu_libdevice
 
 from . import Case, dtype, guarded, output, rounding
 
@@ -80,3 +82,12 @@ def add_strided_case(
             args[f"{prefix}{axis}"] = array.strides[axis] // array.itemsize
     grid = (triton.cdiv(rows, tile[0]), triton.cdiv(cols, tile[1]))
     return Case(add_strided, args, {"ROWS": tile[0], "COLS": tile[1]}, grid, {"out_ptr": expected}, bound)
+
+
+@triton.jit
+def hypotenuse(x_ptr, y_ptr, out_ptr, n, BLOCK: tl.constexpr):
+    """Once by the portable name, once by the CPU's own."""
+    offsets = tl.arange(0, BLOCK)
+    x = tl.load(x_ptr + offsets, mask=offsets < n)
+    y = tl.load(y_ptr + offsets, mask=offsets < n)
+    tl.store(out_ptr + offsets, libdevice.hypot(x, y) + cpu_libdevice.cbrt(x), mask=offsets < n)
