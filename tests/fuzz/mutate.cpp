@@ -129,10 +129,10 @@ void mutateOnce(std::string &text, const std::vector<std::string> &corpus, Rando
   }
 }
 
-/// Bytes and tokens of any kind in one input of four; else lines and names, where most steps that make the text invalid
-/// are taken back, so that the stages behind the parser get something to do.
+/// Bytes and tokens of any kind, or lines and names. Where a target has stages behind the parser, most inputs are of
+/// the second kind, and most steps that make the text invalid are taken back, so that those stages get something to do.
 void mutate(std::string &text, const std::vector<std::string> &corpus, Random &random) {
-  if (random.oneIn(4)) {
+  if (random.oneIn(4) == (opwFuzzIsValid != nullptr)) {
     for (size_t steps = 1 + random.below(4); steps > 0; --steps)
       mutateOnce(text, corpus, random);
     return;
