@@ -1,5 +1,6 @@
 # LLVM 23, static: from -DLLVM_DIR=<prefix>/lib/cmake/llvm, or from the package mlc-llvm-static of the Python in use.
 #   opw_link_llvm(<target> components...)    the one way to use it; only src/codegen/cpu does
+#   OPW_WITH_AARCH64                         this LLVM can write code for aarch64: that of mlc-llvm-static[all] can
 if(NOT LLVM_DIR AND Python_EXECUTABLE)
   execute_process(COMMAND "${Python_EXECUTABLE}" -m mlc_llvm_static.config --cmake-dir OUTPUT_VARIABLE _opw_llvm_dir
                   OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
@@ -19,6 +20,13 @@ if(NOT LLVM_VERSION_MAJOR EQUAL 23)
   message(FATAL_ERROR "opwright: found LLVM ${LLVM_PACKAGE_VERSION} in ${LLVM_DIR}, expected 23; set -DLLVM_DIR to an LLVM 23")
 endif()
 message(STATUS "opwright: LLVM ${LLVM_PACKAGE_VERSION} in ${LLVM_DIR}")
+set(OPW_WITH_AARCH64 OFF)
+if("AArch64" IN_LIST LLVM_TARGETS_TO_BUILD)
+  set(OPW_WITH_AARCH64 ON)
+elseif(OPW_EMULATOR)
+  message(FATAL_ERROR "opwright: OPW_EMULATOR needs an LLVM with the AArch64 target, found ${LLVM_TARGETS_TO_BUILD} in ${LLVM_DIR}: "
+                      "pip install 'mlc-llvm-static[all]>=23.1.1.post0,<24' into ${Python_EXECUTABLE}")
+endif()
 
 # LLVM's own headers are the system's: their warnings are not ours. The SDK has no RTTI and no exceptions.
 function(opw_link_llvm target)

@@ -17,7 +17,7 @@ namespace opw::driver {
 using StageTime = std::pair<std::string, double>;
 
 struct CompileOptions {
-  std::string level = "host";       ///< "x86-64-v3", "x86-64-v4" or "host"
+  std::string level = "host";       ///< "x86-64-v3", "x86-64-v4", "aarch64" or "host"
   std::string entry = "opw_kernel"; ///< symbol of the entry in the object
   bool fpFusion = true;             ///< a*b + c may round once
   /// Memory behind different pointer arguments does not overlap: true for plugins, whose runtime refuses overlap.

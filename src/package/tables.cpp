@@ -19,6 +19,9 @@ void checkWhole(const Request &r) {
     refuse({}, "no cpu targets", "expected x86-64-v3, x86-64-v4 or both");
   std::set<std::string> seen;
   for (const std::string &level : r.cpuLevels) {
+    if (level == "aarch64")
+      refuse({}, "the cpu target 'aarch64', expected x86-64-v3 or x86-64-v4",
+             "plugins for aarch64 are not supported yet");
     if (!levelByName(level))
       refuse({}, "the cpu target '" + level + "', expected x86-64-v3 or x86-64-v4");
     if (!seen.insert(level).second)

@@ -1,8 +1,8 @@
 """Random kernels with their meaning: a generator writes Triton source and, beside every line, a NumPy function that does the same.
 
 Everything is exact: integers wrap around, floats are rounded after every operation (the kernels are compiled without fusion), and what
-IEEE or Triton leave open (the sign of a zero minimum, the order of equal addresses in one store, divisions by zero) is not generated. Masked-off lanes of
-a load are 0 where there is no `other`; a shift past the width shifts everything out.
+IEEE or Triton leave open is not generated: the sign of a zero minimum, the order of equal addresses in one store, divisions by zero,
+shifts past the width. Masked-off lanes of a load are 0 where there is no `other`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,23 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .kit import Data, T, encode, launch, values
+from .generate_moves import Moves
+from .kit import Data, T, launch, values
+from .reference import (
+    ARITHMETIC,
+    BOOL_BINARY,
+    COMPARES,
+    FLOAT,
+    INT,
+    INT_BINARY,
+    convert,
+    decoded,
+    encoded,
+    host,
+    rounded,
+    spelled,
+)
 
-INT = ("i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64")
-FLOAT = ("fp16", "bf16", "fp32", "fp64")
 _serial = itertools.count()
 
 
@@ -28,82 +41,7 @@ class V(NamedTuple):
     shape: tuple
 
 
-# -- arithmetic of the reference: NumPy's types, and bf16 as float32 that is rounded after every operation
-
-
-def host(type_: str) -> np.dtype:
-    return np.dtype(np.float32) if type_ == "bf16" else T[type_].storage
-
-
-def rounded(type_: str, x: np.ndarray) -> np.ndarray:
-    if type_ != "bf16":
-        return x.astype(host(type_))
-    return Data(T["bf16"], np.asarray(encode(T["bf16"], x))).values.astype(np.float32)
-
-
-def convert(x: np.ndarray, source: str, to: str) -> np.ndarray:
-    if source == to:
-        return x
-    if to == "i1":
-        return x != 0
-    if to in FLOAT:
-        return rounded(to, x.astype(np.float64))
-    if source in FLOAT:  # truncated, saturated, NaN is 0
-        wide = np.trunc(x.astype(np.float64))
-        low, high = float(T[to].min), float(T[to].max + 1)
-        inside = np.where((wide >= low) & (wide < high), wide, 0).astype(host(to))
-        return np.where(wide >= high, T[to].max, np.where(wide < low, T[to].min, inside)).astype(host(to))
-    return x.astype(host(to))
-
-
-def divide(x, y):
-    safe = np.where((y == 0) | (y == -1 if y.dtype.kind == "i" else False), 1, y).astype(y.dtype)
-    quotient = x // safe
-    quotient = quotient + ((x - quotient * safe != 0) & ((x < 0) != (safe < 0))).astype(x.dtype)
-    return np.where(y == -1, -x, quotient).astype(x.dtype) if y.dtype.kind == "i" else quotient
-
-
-def remainder(x, y):
-    return np.where(y == 0, 0, x - divide(x, y) * y).astype(x.dtype)
-
-
-def shift_left(x, y):
-    inside = (y >= 0) & (y < 8 * x.itemsize)
-    return np.where(inside, x << np.where(inside, y, 0), 0).astype(x.dtype)
-
-
-def shift_right(x, y):
-    inside = (y >= 0) & (y < 8 * x.itemsize)
-    out = np.where(x < 0, -1, 0).astype(x.dtype)
-    return np.where(inside, x >> np.where(inside, y, 0), out).astype(x.dtype)
-
-
-ARITHMETIC = {"({} + {})": np.add, "({} - {})": np.subtract, "({} * {})": np.multiply}
-INT_BINARY = {
-    **ARITHMETIC,
-    "({} // ({} | 1))": lambda x, y: divide(x, y | y.dtype.type(1)),
-    "({} % ({} | 1))": lambda x, y: remainder(x, y | y.dtype.type(1)),
-    "({} & {})": np.bitwise_and,
-    "({} | {})": np.bitwise_or,
-    "({} ^ {})": np.bitwise_xor,
-    "({} << {})": shift_left,
-    "({} >> {})": shift_right,
-    "tl.minimum({}, {})": np.minimum,
-    "tl.maximum({}, {})": np.maximum,
-}
-BOOL_BINARY = {"({} & {})": np.logical_and, "({} | {})": np.logical_or, "({} ^ {})": np.logical_xor}
-COMPARES = {
-    "({} < {})": np.less,
-    "({} <= {})": np.less_equal,
-    "({} > {})": np.greater,
-    "({} >= {})": np.greater_equal,
-    "({} == {})": np.equal,
-    "({} != {})": np.not_equal,
-}
-REDUCTIONS = {"tl.sum": np.sum, "tl.max": np.max, "tl.min": np.min, "tl.xor_sum": np.bitwise_xor.reduce}
-
-
-class Program:
+class Program(Moves):
     """A kernel under construction. `pool` has the variables in scope; `body` the meaning of the lines of the innermost block."""
 
     def __init__(self, random, grid: int = 1) -> None:
@@ -159,6 +97,11 @@ class Program:
         memory, start = self.pointers[of]
         self.pointers[name] = (memory, start + first)
         return name
+
+    def aliases(self, pointer: str):
+        """The parameters that have as much memory before and after them as this one needs: those made by `alias`, or itself."""
+        made = [n for n, (_, first) in self.pointers.items() if first]
+        return made if self.pointers[pointer][1] else [pointer]
 
     def scalar(self, value: int) -> V:
         out = V(f"n{len(self.scalars)}", "i32", ())
@@ -227,42 +170,6 @@ class Program:
         return self.define(f"tl.where({c.name}, {x.name}, {y.name})",
                            lambda a, b, d: np.where(a, b, d).astype(b.dtype), (c, x, y), x.type, shape)  # fmt: skip
 
-    def reduce(self, x: V) -> V:
-        """Reductions that are exact whatever their order."""
-        small = x.type in INT and T[x.type].bits < 32
-        name, f = self.random.choice([(n, f) for n, f in REDUCTIONS.items() if x.type in INT or n in ("tl.max", "tl.min")])
-        if x.type in FLOAT:
-            f = {"tl.max": np.fmax.reduce, "tl.min": np.fmin.reduce}[name]
-        axis = self.random.randrange(len(x.shape))
-        type_ = x.type
-        if small and name != "tl.xor_sum":
-            type_ = "u32" if name == "tl.sum" and x.type[0] == "u" else "i32"
-        elif x.type in ("fp16", "bf16"):
-            type_ = "fp32"
-        keep = self.random.random() < 0.3
-        shape = tuple(1 if d == axis else n for d, n in enumerate(x.shape) if d != axis or keep)
-
-        def run(a):
-            result = f(a.astype(host(type_)), axis=axis)
-            return np.asarray(np.expand_dims(result, axis) if keep else result).astype(host(type_))
-
-        return self.define(f"{name}({x.name}, axis={axis}, keep_dims={keep})", run, (x,), type_, shape)
-
-    def reshape(self, x: V) -> V:
-        """One of the operations that move elements."""
-        kinds = ["expand0", "expand1"] if len(x.shape) == 1 else ["trans", "trans", "ravel"] if len(x.shape) == 2 else []
-        if not kinds:
-            return self.unary(x)
-        kind = self.random.choice(kinds)
-        if kind == "expand0":
-            return self.define(f"{x.name}[None, :]", lambda a: a[None, :], (x,), x.type, (1, *x.shape))
-        if kind == "expand1":
-            return self.define(f"{x.name}[:, None]", lambda a: a[:, None], (x,), x.type, (*x.shape, 1))
-        if kind == "trans":
-            return self.define(f"tl.trans({x.name})", lambda a: a.T.copy(), (x,), x.type, x.shape[::-1])
-        count = int(np.prod(x.shape))
-        return self.define(f"tl.reshape({x.name}, [{count}])", lambda a: a.reshape(-1), (x,), x.type, (count,))
-
     # memory
 
     def load(self, pointer: str, at: V, mask: V | None = None, other: V | None = None) -> V:
@@ -298,6 +205,44 @@ class Program:
 
         self.body.append(run)
 
+    def atomic(self, pointer: str, at: V, x: V, mask: V | None, distinct: bool) -> None:
+        """An addition; where the addresses are distinct, what was there is a variable, 0 in lanes that are off."""
+        type_, (memory, first) = self.memory[self.pointers[pointer][0]].type.name, self.pointers[pointer]
+        x = self.spread(self.cast(x, type_), at.shape)
+        text = f"tl.atomic_add({pointer} + {at.name}, {x.name}{f', mask={mask.name}' if mask else ''})"
+        if distinct and mask:
+            text = f"tl.where({mask.name}, {text}, 0)"
+
+        def run(index, value, inside=True):
+            inside = np.broadcast_to(inside, index.shape)
+            cells, where = self.state[memory], np.where(inside, index.astype(np.int64) + first, 0)
+            old = np.where(inside, cells[where], 0).astype(cells.dtype)
+            np.add.at(cells, where[inside], value[inside])
+            return old
+
+        inputs = [v for v in (at, x, mask) if v]
+        if distinct:
+            self.define(text, run, inputs, type_, at.shape)
+        else:
+            self.write(text)
+            self.body.append(lambda env: run(*[env[v.name] for v in inputs]) is None)
+
+    def load_either(self, pointers: tuple, which: V, at: V, mask: V | None) -> V:
+        """A load through a tile of pointers that are chosen lane by lane."""
+        type_ = self.memory[self.pointers[pointers[0]][0]].type.name
+        text = f"tl.load(tl.where({which.name}, {pointers[0]} + {at.name}, {pointers[1]} + {at.name})"
+
+        def run(c, index, inside=True):
+            (m0, f0), (m1, f1) = (self.pointers[p] for p in pointers)
+            inside = np.broadcast_to(inside, index.shape)
+            index = np.where(inside, index.astype(np.int64), 0)
+            return np.where(inside, np.where(c, self.state[m0][index + f0], self.state[m1][index + f1]), 0).astype(
+                host(type_)
+            )
+
+        inputs = [v for v in (which, at, mask) if v]
+        return self.define(text + (f", mask={mask.name})" if mask else ")"), run, inputs, type_, at.shape)
+
     # control
 
     def block(self, fill):
@@ -330,15 +275,22 @@ class Program:
         return self.spread(self.cast(x, target.type), target.shape)
 
     def loop(self, carried: list[V], low: V | int, high: V | int, step: int, fill) -> list[V]:
-        """`for`, carrying copies of the values; fill(copies, i) gives their next values."""
+        """`for`, or `while` with the same turns, carrying copies of the values; fill(copies, i) gives their next values."""
         copies = [self.copy(v) for v in carried]
         i = V(f"i{next(self.names)}", "i32", ())
         text = [v.name if isinstance(v, V) else str(v) for v in (low, high)]
-        self.write(f"for {i.name} in range({text[0]}, {text[1]}, {step}):")
+        as_while = self.random.random() < 0.25
+        if as_while:
+            self.write(f"{i.name} = pid * 0 + {text[0]}")
+        self.write(
+            f"while {i.name} < {text[1]}:" if as_while else f"for {i.name} in range({text[0]}, {text[1]}, {step}):"
+        )
 
         def body():
             self.pool += [i, *copies]
             self.assign(copies, [self.like(new, old) for new, old in zip(fill(copies, i), copies, strict=True)])
+            if as_while:
+                self.write(f"{i.name} += {step}")
 
         inner, _ = self.block(body)
 
@@ -426,15 +378,3 @@ class Program:
 
 def fits_in(shape: tuple, whole: tuple) -> bool:
     return shape == () or (len(shape) == len(whole) and all(n in (1, m) for n, m in zip(shape, whole, strict=True)))
-
-
-def decoded(type_: str, cells: np.ndarray) -> np.ndarray:
-    return Data(T[type_], cells).values.astype(host(type_)) if type_ == "bf16" else cells
-
-
-def encoded(type_: str, x: np.ndarray) -> np.ndarray:
-    return encode(T["bf16"], x) if type_ == "bf16" else np.asarray(x)
-
-
-def spelled(type_: str) -> str:
-    return f"tl.{'int1' if type_ == 'i1' else 'bfloat16' if type_ == 'bf16' else T[type_]._spelled}"

@@ -34,7 +34,9 @@ def intervals(at_end):
         for kind in ("interval", "outside not", "unsigned", "reverse"):
             x, out = arrays(at_end, max(n, 1), max(n, 1))
             out[...] = x if n == 0 else 0
-            launch(k.interval, 1, _shifted(x, -max(low, 0)), _shifted(out, -max(low, 0)), low, high, KIND=kind, BLOCK=64)
+            launch(
+                k.interval, 1, _shifted(x, -max(low, 0)), _shifted(out, -max(low, 0)), low, high, KIND=kind, BLOCK=64
+            )
             yield out, x
 
 
@@ -108,6 +110,21 @@ def products(at_end):
             yield c, a @ (b.T if transposed else b)
 
 
+def other_operations(at_end):
+    for n in (1, 17, 63, 64):
+        for kind in ("atomic", "scan", "pointers", "while", "return", "sort"):
+            x, y, out = arrays(at_end, n, n, n)
+            launch(k.other_operations, 1, x, y, out, n, KIND=kind, BLOCK=64)
+            yield out, x + y
+
+
+def descriptors(at_end):
+    for shape in ((16, 32), (13, 20), (1, 4), (40, 36)):
+        x, out = arrays(at_end, shape, shape)
+        launch(k.descriptor, 1, x, out, *shape, R=8, C=16)
+        yield out, x
+
+
 def control(at_end):
     """A pointer that is not used may be one that may not be."""
     x, out = arrays(at_end, 10, 10)
@@ -134,7 +151,19 @@ def _at(x, beside=0):
     return view
 
 
-CASES = (copies, intervals, loaded_masks, tiles, strided, gathers, loops, products, control)
+CASES = (
+    copies,
+    intervals,
+    loaded_masks,
+    tiles,
+    strided,
+    gathers,
+    loops,
+    products,
+    other_operations,
+    descriptors,
+    control,
+)
 
 if __name__ == "__main__":
     for case in CASES:

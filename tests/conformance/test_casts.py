@@ -38,7 +38,14 @@ def numbers(type_, seed=0) -> Data:
         table = decode_table(t.name)
         table = np.unique(table[np.isfinite(table)])[:: 1 if t.bits == 8 else 97]
         middle = (table[1:] + table[:-1]) / 2
-        near += [table, middle, np.nextafter(middle, np.inf), np.nextafter(middle, -np.inf), table[[0, -1]] * 1.03, table[[0, -1]] * 1.1]
+        near += [
+            table,
+            middle,
+            np.nextafter(middle, np.inf),
+            np.nextafter(middle, -np.inf),
+            table[[0, -1]] * 1.03,
+            table[[0, -1]] * 1.1,
+        ]
         near += [middle.astype(np.float32) * (1 + 2.0**-23), middle.astype(np.float32) * (1 - 2.0**-23)]
     with np.errstate(over="ignore"):
         return Data.of(type_, np.concatenate(near))
@@ -121,7 +128,9 @@ def test_every_code_there_and_back(type_):
 
 
 @pytest.mark.parametrize("to", [*FP8, T["fp16"], T["bf16"], T["i8"], T["u16"], T["i32"]], ids=names)
-@pytest.mark.parametrize("constant", [0.0, 1.0, -1.75, 0.1, 300.0, 448.0, 480.0, 1e6, -1e6, 2.0**-9, 2.0**-10 * 1.01, 65519.0, 65520.0])
+@pytest.mark.parametrize(
+    "constant", [0.0, 1.0, -1.75, 0.1, 300.0, 448.0, 480.0, 1e6, -1e6, 2.0**-9, 2.0**-10 * 1.01, 65519.0, 65520.0]
+)
 def test_constants(to, constant):
     """As the machine converts it: saturated where there is no infinity."""
     if not to.is_float and not to.min <= constant <= to.max:
@@ -156,10 +165,19 @@ def test_operands_of_two_types(x, y, result):
     check(out, a.values.astype(np.float64) + b.values)
 
 
-def test_the_float_that_no_machine_has():
-    """fp8e4b15 is an integer in disguise, and its conversions are code of GPUs."""
-    x, out = Data.of(T["fp32"], np.ones(8)), np.zeros(8, np.uint8)
-    import triton.language as tl
-
-    with pytest.raises(Exception, match="fp8e4b15 is not supported on CPU"):
-        launch(k.cast, 1, x, out, 8, TO=tl.float8e4b15, ROUNDING=None, BITS=False, BLOCK=8)
+@pytest.mark.parametrize("type_", [T["fp16"], T["fp32"]], ids=names)
+def test_the_float_that_triton_keeps_in_bytes(type_):
+    """fp8e4b15: the upper bits of an fp16 whose magnitude is below 2, so a code is seven bits of it. Triton's conversions go through
+    fp16, cut to it from fp32, limited to 1.75, and round halves away from zero."""
+    codes = np.arange(256).astype(np.uint8)
+    out = Data.zeros(type_, 256)
+    launch(k.from_bytes, 1, codes, out, BLOCK=256)
+    halves = ((codes & 0x7F).astype(np.uint16) << 7 | (codes & 0x80).astype(np.uint16) << 8).view(np.float16)
+    check(out, halves.astype(np.float64), signed_zero=True)
+    x = numbers(type_)
+    x = Data(type_, x.array[~np.isnan(x.array)][:2048])
+    half = encode(T["fp16"], x.values, "rtz").view(np.uint16)
+    code = (np.minimum(half & 0x7FFF, 0x3F00) * 2 + 0x80) >> 8 & 0x7F | half >> 8 & 0x80
+    result = np.zeros(x.array.size, np.uint8)
+    launch(k.to_bytes, 1, x, result, x.array.size, BLOCK=2048)
+    np.testing.assert_array_equal(result, code)

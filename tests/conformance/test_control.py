@@ -22,7 +22,9 @@ def i32(x):
 # -- for
 
 
-@pytest.mark.parametrize(("low", "high", "by"), [(0, 0, 1), (0, 1, 1), (0, 7, 1), (2, 9, 3), (-4, 5, 2), (5, 2, 1), (3, 4, 10)])
+@pytest.mark.parametrize(
+    ("low", "high", "by"), [(0, 0, 1), (0, 1, 1), (0, 7, 1), (2, 9, 3), (-4, 5, 2), (5, 2, 1), (3, 4, 10)]
+)
 def test_carried_values(low, high, by):
     n, block = 40, 32
     x, out = ints(20 * n), np.zeros(block + 2, np.int32)

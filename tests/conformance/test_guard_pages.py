@@ -15,4 +15,6 @@ def test_memory_beside_an_array_is_not_touched():
         [sys.executable, "-m", "conformance.guard_cases"], capture_output=True, text=True, env=env, timeout=600
     )
     last = done.stdout.strip().rsplit("\n", 1)[-1]
-    assert done.returncode == 0 and last == "done", f"exit status {done.returncode} after: {last}\n{done.stderr[-3000:]}"
+    assert done.returncode == 0 and last == "done", (
+        f"exit status {done.returncode} after: {last}\n{done.stderr[-3000:]}"
+    )

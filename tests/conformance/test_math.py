@@ -75,7 +75,11 @@ def compare(out, exact, ulps):
         unit = 2.0 ** (np.floor(np.log2(np.where(np.isfinite(size), size, 1))) - out.type.mantissa)
         error = np.abs(have.astype(WIDE) - exact) / unit
         largest = (2 - 2.0**-out.type.mantissa) * 2.0**out.type.bias
-        edge = np.isinf(rounded) & (np.abs(have) == largest) & (np.abs(exact) < largest * (1 + ulps * 2.0**-out.type.mantissa))
+        edge = (
+            np.isinf(rounded)
+            & (np.abs(have) == largest)
+            & (np.abs(exact) < largest * (1 + ulps * 2.0**-out.type.mantissa))
+        )
         good = (have == rounded) | (np.isnan(have) & np.isnan(rounded)) | (error <= ulps) | edge
     assert good.all(), "\n".join(
         f"{(~good).sum()} wrong: got {have[i]!r}, expected {float(exact[i])!r}, {float(error[i]):.3g} ulp, argument {i}"

@@ -56,7 +56,19 @@ def test_masks(kind, other):
         mask = kinds(np.arange(128), lo, hi, loaded)[kind]
         out = Data.zeros(T["fp32"], (2, 128))
         out.array[...] = 3
-        launch(k.masked_copy, 1, x, loaded, out, lo, hi, float(other or 0) + 0.25, KIND=kind, OTHER=other is not None, BLOCK=128)
+        launch(
+            k.masked_copy,
+            1,
+            x,
+            loaded,
+            out,
+            lo,
+            hi,
+            float(other or 0) + 0.25,
+            KIND=kind,
+            OTHER=other is not None,
+            BLOCK=128,
+        )
         instead = 0 if other is None else other + 0.25
         np.testing.assert_array_equal(out.array[0], np.where(mask, x.array, instead), err_msg=f"{lo} {hi}")
         np.testing.assert_array_equal(out.array[1], np.where(mask, x.array, 3), err_msg=f"{lo} {hi}")
@@ -117,7 +129,9 @@ def test_booleans():
 
 
 @pytest.mark.parametrize("type_", [T[n] for n in ("i8", "fp16", "fp32", "fp64")], ids=names)
-@pytest.mark.parametrize(("x_stride", "out_stride"), [(1, 1), (2, 1), (1, 2), (-1, 1), (1, -1), (-3, 2), (0, 1), (5, 7)])
+@pytest.mark.parametrize(
+    ("x_stride", "out_stride"), [(1, 1), (2, 1), (1, 2), (-1, 1), (1, -1), (-3, 2), (0, 1), (5, 7)]
+)
 @pytest.mark.parametrize("constant", [False, True], ids=["runtime", "constant"])
 def test_strides(constant, x_stride, out_stride, type_):
     n = 100
@@ -323,7 +337,9 @@ def test_two_widths_at_one_place(distance):
     np.testing.assert_array_equal(memory[first + distance :].view(np.int32)[:n], x.astype(np.int32) + 100000)
 
 
-@pytest.mark.parametrize("distances", [(0, 0), (0, 1), (1, 0), (1, 1), (3, -2), (-1, 1), (64, 0), (100, 200), (-64, 63)], ids=names)
+@pytest.mark.parametrize(
+    "distances", [(0, 0), (0, 1), (1, 0), (1, 1), (3, -2), (-1, 1), (64, 0), (100, 200), (-64, 63)], ids=names
+)
 @pytest.mark.parametrize("n", [1, 50, 64])
 def test_three_pointers(n, distances):
     memory, out = ints(600), np.zeros(64, np.int32)

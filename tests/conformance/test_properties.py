@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from .generate import FLOAT, INT, Program, V
+from .generate import Program, V
 from .kit import FULL
+from .reference import FLOAT, INT
 
 SHRINK = [Phase.shrink] if os.environ.get("OPW_SHRINK") else []
 RANDOM = st.randoms(use_true_random=False)
@@ -37,7 +38,9 @@ def tile(p: Program, shape: tuple) -> V:
     if len(shape) == 1:
         return p.arange(shape[0])
     rows, columns = p.arange(shape[0]), p.arange(shape[1])
-    rows = p.define(f"{rows.name}[:, None] * {shape[1]}", lambda a: a[:, None] * shape[1], (rows,), "i32", (shape[0], 1))
+    rows = p.define(
+        f"{rows.name}[:, None] * {shape[1]}", lambda a: a[:, None] * shape[1], (rows,), "i32", (shape[0], 1)
+    )
     columns = p.define(f"{columns.name}[None, :]", lambda a: a[None, :], (columns,), "i32", (1, shape[1]))
     return p.define(f"({rows.name} + {columns.name})", lambda a, b: a + b, (rows, columns), "i32", shape)
 
@@ -100,7 +103,9 @@ def step(p: Program, types, shapes=False) -> V:
     """One more operation on what is in scope."""
     r = p.random
     x = p.pick(*types)
-    kind = r.choice(["binary"] * 5 + ["unary", "cast", "where", "constant"] + (["reshape", "reduce"] * 2 if shapes else []))
+    kind = r.choice(
+        ["binary"] * 5 + ["unary", "cast", "where", "constant"] + (["reshape", "reduce"] * 3 if shapes else [])
+    )
     if kind == "binary":
         return p.binary(x, p.pick(*types, shape=x.shape) if r.random() < 0.8 else p.constant(x.type))
     if kind == "cast":
@@ -156,7 +161,9 @@ def test_graphs_of_tiles(folder, random):
 def address(p: Program, at: V, size: int, distinct: bool = False) -> tuple[V, V | None]:
     """Indices into memory of `size` elements (a power of two), and the mask that keeps them inside; `distinct` ones for a store."""
     r = p.random
-    kind = r.choice(["affine", "affine", "wrapped", "xor"] + ([] if distinct else ["divided", "remainder", "loaded", "any"]))
+    kind = r.choice(
+        ["affine", "affine", "wrapped", "xor"] + ([] if distinct else ["divided", "remainder", "loaded", "any"])
+    )
     # what a scalar adds is known at run time only, and may leave the memory on either side
     start = r.choice([p.scalar(r.choice([0, 1, -1, 3, size // 2, -7])), p.pick("i32", shape=())])
     if kind == "affine":
@@ -196,13 +203,21 @@ def read(p: Program, pointer: str, at: V, size: int) -> V:
     index, edge = address(p, at, size)
     index = p.spread(index, at.shape)
     mask = some_mask(p, at) if p.random.random() < 0.5 else None
+    if p.random.random() < 0.1:
+        which = p.define(f"({at.name} % 3 == 1)", lambda a: a % 3 == 1, (at,), "i1", at.shape)
+        return p.load_either((pointer, p.random.choice(list(p.aliases(pointer)))), which, index, both(p, edge, mask))
     other = p.constant("i32") if (edge or mask) and p.random.random() < 0.5 else None
     return p.load(pointer, index, both(p, edge, mask), other)
 
 
 def write(p: Program, pointer: str, at: V, size: int, x: V) -> None:
-    index, edge = address(p, at, size, distinct=True)
+    distinct, atomic = p.random.random() < 0.5, p.random.random() < 0.2
+    index, edge = address(p, at, size, distinct or not atomic)
+    index = p.spread(index, at.shape)
     mask = some_mask(p, at) if p.random.random() < 0.5 else None
+    if atomic:
+        p.atomic(pointer, index, p.cast(x, "i32"), both(p, edge, mask), distinct)
+        return
     p.store(pointer, index, p.spread(p.cast(x, "i32"), at.shape), both(p, edge, mask))
 
 
@@ -232,7 +247,7 @@ def test_addresses(folder, random):
 @cases(120)
 @given(RANDOM)
 def test_memory_that_overlaps(folder, random):
-    """Loads and stores in program order through pointers into one memory, at distances from none to far."""
+    """Loads, stores and atomic additions in program order through pointers into one memory, at distances from none to far."""
     p = Program(random)
     count = random.choice([4, 16, 32, 64])
     shape = random.choice([(count,), (count // 4, 4)])
@@ -258,7 +273,7 @@ def body(p: Program, carried: list[V], i: V | None, pointers, at: V, size: int, 
     for _ in range(r.randrange(1, 4)):
         kind = r.choice(["step"] * 3 + ["read", "write", "reduce"] + (["loop", "branch"] if depth < 2 else []))
         if kind == "step":
-            step(p, ["i32", "i64"] if r.random() < 0.2 else ["i32"])
+            step(p, ["i32", "i64"] if r.random() < 0.2 else ["i32"], shapes=r.random() < 0.3)
         elif kind == "read":
             read(p, r.choice(pointers), at, size)
         elif kind == "write":

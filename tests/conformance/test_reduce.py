@@ -9,7 +9,21 @@ import pytest
 from .kernels import reduce as k
 from .kit import FLOATS, FULL, INTEGERS, UNSIGNED, Data, T, check, launch, rng, sample, values
 
-SHAPES = [(1,), (2,), (8,), (64,), (1024,), (1, 16), (16, 1), (4, 32), (64, 8), (2, 4, 16), (8, 2, 8), (2, 4, 2, 8), (4, 1, 8, 2)]
+SHAPES = [
+    (1,),
+    (2,),
+    (8,),
+    (64,),
+    (1024,),
+    (1, 16),
+    (16, 1),
+    (4, 32),
+    (64, 8),
+    (2, 4, 16),
+    (8, 2, 8),
+    (2, 4, 2, 8),
+    (4, 1, 8, 2),
+]
 PLACES = [(shape, axis) for shape in SHAPES for axis in range(len(shape))] + [(shape, None) for shape in SHAPES[::3]]
 
 
@@ -38,7 +52,20 @@ def run(f, x: Data, axis, keep=False, count=None, other=0):
     reduced = np.zeros(shape).sum(axis=axis, keepdims=keep)
     out = Data.zeros(out_type, reduced.shape)
     sizes = dict(zip("ABCD", (*shape, 1, 1, 1), strict=False))
-    launch(k.apply, 1, x, out, count or 0, other, F=f, AXIS=axis, KEEP=keep, RANK=len(shape), MASKED=count is not None, **sizes)
+    launch(
+        k.apply,
+        1,
+        x,
+        out,
+        count or 0,
+        other,
+        F=f,
+        AXIS=axis,
+        KEEP=keep,
+        RANK=len(shape),
+        MASKED=count is not None,
+        **sizes,
+    )
     return out
 
 
@@ -77,7 +104,14 @@ def test_integers(place, keep, f, type_):
 @pytest.mark.parametrize(
     ("place", "keep", "f", "type_"),
     sample(
-        [(p, keep, f, t) for f in (k.max_, k.min_, k.max_nan) for t in FLOATS for p in PLACES for keep in (False, True)], 50
+        [
+            (p, keep, f, t)
+            for f in (k.max_, k.min_, k.max_nan)
+            for t in FLOATS
+            for p in PLACES
+            for keep in (False, True)
+        ],
+        50,
     ),
     ids=names,
 )
@@ -99,7 +133,9 @@ def test_extremes_of_floats(place, keep, f, type_):
 
 
 @pytest.mark.parametrize(
-    ("place", "f", "type_"), sample([(p, f, t) for f in (k.sum_, k.prod) for t in FLOATS for p in PLACES], 60), ids=names
+    ("place", "f", "type_"),
+    sample([(p, f, t) for f in (k.sum_, k.prod) for t in FLOATS for p in PLACES], 60),
+    ids=names,
 )
 def test_sums_of_floats(place, f, type_):
     shape, axis = place
@@ -157,7 +193,9 @@ def test_extremes_with_indices(type_, axis, left, largest):
     check(value, (np.max if largest else np.min)(x.values, axis=axis))
     if left:
         np.testing.assert_array_equal(index, (np.argmax if largest else np.argmin)(x.values, axis=axis))
-    np.testing.assert_array_equal(np.take_along_axis(x.values, np.expand_dims(index, axis), axis).squeeze(axis), value.values)
+    np.testing.assert_array_equal(
+        np.take_along_axis(x.values, np.expand_dims(index, axis), axis).squeeze(axis), value.values
+    )
 
 
 @pytest.mark.parametrize("other", [0, 1, -3, 100], ids=names)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import programs
 import pytest
 import run_tests
 import skips
@@ -184,3 +185,21 @@ def test_what_is_installed_follows_the_sources(tmp_path, monkeypatch):
     assert run_tests.digest("src") == before
     (tmp_path / "src" / "a.cpp").write_text("int b;")
     assert run_tests.digest("src") != before
+
+
+def test_missing_programs_are_named_with_the_line_that_installs_them(monkeypatch):
+    needs = {"sh": "dash", "opw-no-such-program": "cross-gcc cross-libc"}
+    programs.require({"sh": "dash"}, run_tests.Failed)
+    monkeypatch.setattr(programs, "root_prefix", lambda: None)
+    real = programs.shutil.which
+    monkeypatch.setattr(programs.shutil, "which", lambda name: "/usr/bin/apt-get" if name == "apt-get" else real(name))
+    with pytest.raises(run_tests.Failed, match="sudo apt-get install -y --no-install-recommends cross-gcc cross-libc$"):
+        programs.require(needs, run_tests.Failed)
+    monkeypatch.setattr(programs.shutil, "which", lambda name: None if name == "apt-get" else real(name))
+    with pytest.raises(run_tests.Failed, match="missing: cross-gcc cross-libc .their names on Debian and Ubuntu"):
+        programs.require(needs, run_tests.Failed)
+
+
+def test_aarch64_is_a_stage_of_all_tests_only():
+    names = {command: [stage.name for stage in stages] for command, stages in run_tests.COMMANDS.items()}
+    assert "aarch64" in names["test-all"] and "aarch64" not in names["test"]

@@ -217,6 +217,8 @@ def test_targets_and_namespace(tmp_path, core):
     for bad in ("cuda:sm_80", "cpu", "cpu:x86-64-v2", "", ","):
         with pytest.raises(InputError, match="cpu:x86-64-v3"):
             parse_targets(bad)
+    with pytest.raises(InputError, match="target 'cpu:aarch64': plugins for aarch64 are not supported yet"):
+        parse_targets("cpu:x86-64-v3,cpu:aarch64")
     config = write_config(tmp_path / "src", ADD)
     with pytest.raises(InputError, match="namespace 'a::b'"):
         plugin_gen(tmp_path / "w", config, "a::b")

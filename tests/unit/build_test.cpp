@@ -170,6 +170,9 @@ TEST(Build, RefusesBadRequestsBeforeCompiling) {
       {"error: found no ops\n  hint: declare at least one\n", [](Workspace &w) { w.request.ops.clear(); }},
       {"error: found the cpu target 'x86-64-v9', expected x86-64-v3 or x86-64-v4\n",
        [](Workspace &w) { w.request.cpuLevels = {"x86-64-v9"}; }},
+      {"error: found the cpu target 'aarch64', expected x86-64-v3 or x86-64-v4\n  hint: plugins for aarch64 are not "
+       "supported yet\n",
+       [](Workspace &w) { w.request.cpuLevels = {"x86-64-v3", "aarch64"}; }},
       {"error: found no cpu targets\n  hint: expected x86-64-v3, x86-64-v4 or both\n",
        [](Workspace &w) { w.request.cpuLevels.clear(); }},
       {"error: found the face 'tensorrt', expected c or onnxruntime\n  hint: other hosts are not supported yet\n",

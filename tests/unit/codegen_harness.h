@@ -4,6 +4,7 @@
 #include "codegen/cpu/emit.h"
 #include "codegen/cpu/jit.h"
 #include "codegen/cpu/level.h"
+#include "emulator/emulated.h"
 #include "ir/builder.h"
 #include "opwright/plugin.h"
 
@@ -11,6 +12,8 @@
 
 #include <cstring>
 #include <functional>
+#include <malloc.h>
+#include <map>
 #include <memory>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -139,6 +142,23 @@ public:
   }
 };
 
+/// The memory between the guards of every Guarded, by its start.
+inline std::map<char *, size_t> &guardedMemory() {
+  static std::map<char *, size_t> memory;
+  return memory;
+}
+
+/// What a pointer that a test gives to a kernel points into: a Guarded, or the elements of a vector.
+inline Region regionOf(void *pointer) {
+  auto after = guardedMemory().upper_bound(static_cast<char *>(pointer));
+  if (after != guardedMemory().begin()) {
+    auto [start, bytes] = *std::prev(after);
+    if (pointer <= start + bytes)
+      return {start, bytes};
+  }
+  return {pointer, malloc_usable_size(pointer)};
+}
+
 /// A loaded plan.
 class Kernel {
 public:
@@ -158,6 +178,11 @@ public:
               *dump == 'a'   ? object.assembly.c_str()
               : *dump == 'o' ? object.optimizedIr.c_str()
                              : object.llvmIr.c_str());
+    scratch.resize(object.scratchBytes + 64);
+    if (level == "aarch64") { // a process starts with the first run
+      emulates = true;
+      return;
+    }
     auto loaded = cpu::JitModule::load(object.object);
     if (!loaded) {
       ADD_FAILURE() << render(loaded.diagnostics());
@@ -166,15 +191,17 @@ public:
     code = std::move(*loaded);
     entry = reinterpret_cast<opw_cpu_entry_t>(code->lookup("opw_kernel"));
     EXPECT_NE(entry, nullptr);
-    scratch.resize(object.scratchBytes + 64);
   }
+  bool isLoaded() const { return entry || emulates; }
 
   template <typename... Args> void run(uint32_t programs, Args... args) {
     uint32_t grid[3] = {programs, 1, 1};
     runGrid(grid, 0, programs, args...);
   }
   template <typename... Args> void runGrid(const uint32_t (&grid)[3], int64_t low, int64_t high, Args... args) {
-    ASSERT_NE(entry, nullptr);
+    ASSERT_TRUE(isLoaded());
+    if (emulates)
+      return emulate(grid, low, high, {slotOf(args)...});
     std::vector<uint64_t> slots{slot(args)...};
     opw_cpu_launch_t launch{};
     launch.struct_size = sizeof launch;
@@ -200,8 +227,42 @@ public:
 private:
   Module modules;
   std::unique_ptr<cpu::JitModule> code;
+  bool emulates = false;
+  std::unique_ptr<Emulated> emulated;
   std::vector<char> scratch;
 
+  void emulate(const uint32_t (&grid)[3], int64_t low, int64_t high, std::vector<emulated_slot_t> slots) {
+    std::vector<Region> regions;
+    for (emulated_slot_t &slot : slots) {
+      if (slot.region < 0)
+        continue;
+      Region region = regionOf(reinterpret_cast<void *>(slot.value));
+      slot.region = 0;
+      while (slot.region < int64_t(regions.size()) && regions[slot.region].address != region.address)
+        slot.region++;
+      if (slot.region == int64_t(regions.size()))
+        regions.push_back(region);
+    }
+    emulated_call_t call{.flags = flags,
+                         .grid = {grid[0], grid[1], grid[2]},
+                         .low = low,
+                         .high = high,
+                         .epoch = ++epoch,
+                         .scratch_bytes = object.scratchBytes,
+                         .slots = 0,
+                         .regions = 0,
+                         .threads = 1,
+                         .reserved = 0};
+    emulated_answer_t answer{};
+    if (!emulated)
+      emulated = Emulated::start(object.object);
+    ASSERT_NE(emulated, nullptr);
+    ASSERT_TRUE(emulated->call(call, slots, regions, answer)) << "the process under the emulator died";
+    EXPECT_EQ(answer.status, 0);
+  }
+  template <typename T> static emulated_slot_t slotOf(T value) {
+    return {slot(value), std::is_pointer_v<T> && slot(value) ? 0 : -1};
+  }
   template <typename T> static uint64_t slot(T *pointer) { return reinterpret_cast<uint64_t>(pointer); }
   static uint64_t slot(int value) { return uint64_t(int64_t(value)); }
   static uint64_t slot(int64_t value) { return uint64_t(value); }
@@ -212,8 +273,10 @@ private:
   }
 };
 
-/// Levels that this machine can run.
+/// Levels that this machine can run, or the one that the emulator can.
 inline std::vector<std::string> levels() {
+  if (Emulated::wanted())
+    return {"aarch64"};
   std::vector<std::string> all;
   if (!cpu::hostLevel().empty())
     all.push_back("x86-64-v3");
@@ -242,8 +305,12 @@ public:
     mprotect(memory, page, PROT_NONE);
     mprotect(memory + page + bytes, page, PROT_NONE);
     start = reinterpret_cast<T *>(memory + page + (atEnd ? bytes - count * sizeof(T) : 0));
+    guardedMemory()[memory + page] = bytes;
   }
-  ~Guarded() { munmap(memory, size); }
+  ~Guarded() {
+    guardedMemory().erase(memory + (size_t(sysconf(_SC_PAGESIZE))));
+    munmap(memory, size);
+  }
   Guarded(const Guarded &) = delete;
   T *data() { return start; }
   T &operator[](size_t i) { return start[i]; }

@@ -165,10 +165,12 @@ TEST_P(Codegen, FloatAccumulators) {
             in[i] = fill == 0 ? float(i * 37 % 101) - 50 : fill == 1 ? nan : fill == 2 && i == n / 2 ? nan : float(i);
           if (fill == 3 && n)
             in[n - 1] = -inf;
-          float expected = init, out = -1;
+          float expected = init;
+          std::vector<float> result{-1};
           for (int64_t i = 0; i < n; i++)
             expected = referenceCombine(kind, expected, in[i]);
-          kernel.run(1, in.data(), &out, n, init);
+          kernel.run(1, in.data(), result.data(), n, init);
+          float out = result[0];
           if (expected != expected)
             ASSERT_NE(out, out) << name(kind) << " " << n << " " << fill << " " << init;
           else
@@ -190,13 +192,14 @@ TEST_P(Codegen, IntegerAccumulatorsOfEveryWidth) {
         using T = decltype(zero);
         for (int64_t n : kCounts) {
           Guarded<T> in(n);
-          T expected = 3, out = -1;
+          T expected = 3;
+          std::vector<T> out{T(-1)};
           for (int64_t i = 0; i < n; i++) {
             in[i] = T(i * 7919 % 251 - 120);
             expected = T(referenceCombine<int64_t>(kind, expected, in[i]));
           }
-          kernel.run(1, in.data(), &out, n);
-          ASSERT_EQ(out, expected) << name(kind) << " " << name(elem) << " " << n;
+          kernel.run(1, in.data(), out.data(), n);
+          ASSERT_EQ(out[0], expected) << name(kind) << " " << name(elem) << " " << n;
         }
       };
       elem == Elem::I8    ? check(int8_t{})
@@ -301,10 +304,10 @@ TEST_P(Codegen, WhileLoop) { // the greatest power of two below n
   p.b.setBlock(outer);
   p.store(c, p.c(0), p.fn.op(id).results[0]);
   Kernel kernel(p, GetParam());
-  int64_t out;
+  std::vector<int64_t> out(1);
   for (auto [n, expected] : {std::pair<int64_t, int64_t>{1, 1}, {3, 2}, {1000, 512}, {1025, 1024}}) {
-    kernel.run(1, &out, n);
-    EXPECT_EQ(out, expected);
+    kernel.run(1, out.data(), n);
+    EXPECT_EQ(out[0], expected);
   }
 }
 
@@ -325,11 +328,11 @@ TEST_P(Codegen, MemoRunsOncePerKey) {
   p.store(c, p.wide(p.pid()), p.load(cached, p.c(0)));
   Kernel kernel(p, GetParam());
   std::vector<float> values{1, 2, 3, 4}, out(8);
-  int fills = 0;
-  kernel.run(8, values.data(), out.data(), &fills);
-  EXPECT_EQ(fills, 4);
-  kernel.run(8, values.data(), out.data(), &fills); // another launch
-  EXPECT_EQ(fills, 8);
+  std::vector<int> fills{0};
+  kernel.run(8, values.data(), out.data(), fills.data());
+  EXPECT_EQ(fills[0], 4);
+  kernel.run(8, values.data(), out.data(), fills.data()); // another launch
+  EXPECT_EQ(fills[0], 8);
   for (int i = 0; i < 8; i++)
     EXPECT_EQ(out[i], values[i / 2]);
 }

@@ -78,8 +78,8 @@ TEST_P(CodegenMath, MathOfF32) {
     if (getenv("OPW_VERBOSE"))
       printf("%s %s: %.3f ulp at %.9g\n", GetParam().c_str(), std::string(name(f.kind)).c_str(), worst, double(where));
     // signs of zero
-    float zeros[2] = {0.0f, -0.0f}, signs[2];
-    kernel.run(1, zeros, signs, int64_t(2));
+    std::vector<float> zeros{0.0f, -0.0f}, signs(2);
+    kernel.run(1, zeros.data(), signs.data(), int64_t(2));
     for (int i = 0; i < 2; i++)
       EXPECT_EQ(std::signbit(signs[i]), std::signbit(f.reference(double(zeros[i])))) << name(f.kind);
   }

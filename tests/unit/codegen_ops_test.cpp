@@ -30,7 +30,7 @@ template <typename In, typename Out> void binary(const std::string &level, OpKin
     return std::vector<ValueId>{};
   });
   Kernel kernel(p, level);
-  ASSERT_NE(kernel.entry, nullptr) << name(kind);
+  ASSERT_TRUE(kernel.isLoaded()) << name(kind);
   size_t count = a.size();
   std::vector<Out> c(count), d(count);
   kernel.run(1, a.data(), b.data(), c.data(), d.data(), int64_t(count));
@@ -477,7 +477,25 @@ TEST(CodegenRefusal, UnknownLevel) {
   Module module = p.finish();
   auto result = opw::cpu::emit(module, module.functions[0], {.level = "z80"});
   ASSERT_FALSE(result);
-  EXPECT_NE(result.diagnostics()[0].message.find("unknown CPU level 'z80'"), std::string::npos);
+  EXPECT_NE(
+      result.diagnostics()[0].message.find("unknown CPU level 'z80', expected x86-64-v3, x86-64-v4, aarch64 or host"),
+      std::string::npos);
+}
+
+TEST(CodegenLevel, AArch64NeedsItsTarget) {
+  Plan p;
+  Module module = p.finish();
+  auto result = opw::cpu::emit(module, module.functions[0], {.level = "aarch64"});
+  if (result) { // this LLVM has it: the object is for another machine
+    auto loaded = opw::cpu::JitModule::load(result->object);
+    ASSERT_FALSE(loaded);
+    EXPECT_EQ(loaded.diagnostics()[0].message, "cannot load an object of aarch64 into a process of x86_64");
+    return;
+  }
+  EXPECT_EQ(render(result.diagnostics()),
+            "error: the CPU level aarch64 needs an LLVM with the AArch64 target: this build has x86-64 alone\n"
+            "  hint: pip install 'mlc-llvm-static[all]>=23.1.1.post0,<24', then build Opwright again with "
+            "--no-build-isolation\n");
 }
 
 TEST(CodegenJit, RefusesDamagedObjects) {

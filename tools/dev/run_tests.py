@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import programs
 import skips
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,6 +32,11 @@ FUZZ_SEED = 20261124
 # Inputs of the long run, by target: the parser alone, all stages before code generation, all stages.
 FUZZ_LONG = {"fuzz_ttir": 10_000_000, "fuzz_pipeline": 1_000_000, "fuzz_emit": 20_000}
 FUZZ_KERNELS = ("tests/ir/ttir", "tests/passes", "tests/fuzz/corpus")
+LLVM_WITH_AARCH64 = "mlc-llvm-static[all]>=23.1.1.post0,<24"
+CROSS = {
+    "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
+    "qemu-aarch64": "qemu-user",
+}
 
 
 class Failed(Exception):
@@ -252,6 +258,24 @@ def sanitized(preset: str, *selection: str) -> Callable[[Options], None]:
     return run
 
 
+def aarch64(options: Options) -> None:
+    """Kernels for aarch64 under qemu-user, from a build with an LLVM of its own; both go away afterwards."""
+    programs.require(CROSS, Failed)
+    venv, folder, logs = ROOT / ".venvs" / "aarch64", ROOT / "build" / "aarch64", ROOT / "build" / "logs"
+    try:
+        python("-m", "venv", "--clear", "--without-pip", venv)
+        pip = ["-m", "pip", "--python", venv / "bin" / "python", "install", "--quiet", "--disable-pip-version-check"]
+        python(*pip, LLVM_WITH_AARCH64, what=f"pip could not install {LLVM_WITH_AARCH64}")
+        call("cmake", "--preset", "dev", "-B", folder, "-DOPW_PYTHON=OFF", "-DOPW_EMULATOR=ON",
+             f"-DPython_EXECUTABLE={venv / 'bin' / 'python'}", log=logs / "aarch64-configure.log")  # fmt: skip
+        call("cmake", "--build", folder, "-j", JOBS, "--target", "emulator_test", "codegen_test",
+             log=logs / "aarch64-build.log")  # fmt: skip
+        run_ctest(folder, "-L", "emulator")
+    finally:
+        shutil.rmtree(venv, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 # --- demo, benchmarks ------------------------------------------------------------------------------------------------
 
 
@@ -273,6 +297,7 @@ MORE = [
     Stage("asan", sanitized("asan", "-LE", "fuzz"), needs_build=False),
     Stage("fuzz-long", fuzz_long, needs_build=False),
     Stage("tsan", sanitized("tsan", "-R", "pool|launch"), needs_build=False),
+    Stage("aarch64", aarch64, needs_build=False),
 ]
 COMMANDS = {
     "demo": [BUILD_STAGE, Stage("demo", demo)],

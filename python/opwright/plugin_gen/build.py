@@ -79,6 +79,8 @@ def parse_targets(text: str) -> list[str]:
         device, _, level = target.partition(":")
         if device == "cuda":
             raise InputError(f"target {target!r}: CUDA is not supported yet", hint=f"use {known}")
+        if target == "cpu:aarch64":
+            raise InputError(f"target {target!r}: plugins for aarch64 are not supported yet", hint=f"use {known}")
         if device != "cpu" or level not in CPU_LEVELS:
             raise InputError(f"target {target!r}, expected {known}", hint="separate several by commas")
         levels.append(level)

@@ -211,12 +211,14 @@ llvm::Value *Emitter::compareInt(const Op &op, llvm::Value *x, llvm::Value *y) {
 // ----------------------------------------------------------------------------------------------------------
 
 /// The smaller or larger one; of a number and a NaN the number. LLVM's own operation becomes a call to the C library
-/// where it is narrowed to f16.
+/// on x86-64, where it is narrowed to f16.
 llvm::Value *Emitter::extremeNumber(llvm::Value *x, llvm::Value *y, bool largest) {
   llvm::Type *type = x->getType();
   bool wide = type->getScalarType()->isDoubleTy();
   unsigned bits = type->isVectorTy() ? unsigned(type->getPrimitiveSizeInBits()) : 0;
-  if (level.maskRegisters && (bits == 128 || bits == 256 || bits == 512)) {
+  if (level.arch == Arch::AArch64)
+    return b.CreateBinaryIntrinsic(largest ? llvm::Intrinsic::maxnum : llvm::Intrinsic::minnum, x, y);
+  if (level.avx512 && (bits == 128 || bits == 256 || bits == 512)) {
     using namespace llvm::Intrinsic;
     ID id = bits == 512   ? wide ? x86_avx512_mask_range_pd_512 : x86_avx512_mask_range_ps_512
             : bits == 256 ? wide ? x86_avx512_mask_range_pd_256 : x86_avx512_mask_range_ps_256

@@ -78,7 +78,7 @@ void Emitter::layOutScratch() {
       }
       canFail |= op.kind == OpKind::Assert || op.kind == OpKind::AtomicPoll || op.kind == OpKind::While;
       needsLaunch |= op.kind == OpKind::Print || op.kind == OpKind::PlanMemo || canFail;
-      streamed |= op.kind == OpKind::PlanStore && op.attributes.has("stream");
+      streamed |= level.streams && op.kind == OpKind::PlanStore && op.attributes.has("stream");
       for (const Region &region : op.regions)
         work.insert(work.end(), region.blocks.begin(), region.blocks.end());
     }

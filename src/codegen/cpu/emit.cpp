@@ -27,7 +27,9 @@ namespace opw::cpu {
 
 namespace {
 
-constexpr const char *kTriple = "x86_64-unknown-linux-gnu";
+llvm::Triple tripleOf(const Level &level) {
+  return llvm::Triple(level.arch == Arch::AArch64 ? "aarch64-unknown-linux-gnu" : "x86_64-unknown-linux-gnu");
+}
 
 /// Milliseconds since the last call.
 class Clock {
@@ -51,12 +53,18 @@ llvm::TargetMachine &machineOf(const Level &level) {
     LLVMInitializeX86Target();
     LLVMInitializeX86TargetMC();
     LLVMInitializeX86AsmPrinter();
+#ifdef OPW_WITH_AARCH64
+    LLVMInitializeAArch64TargetInfo();
+    LLVMInitializeAArch64Target();
+    LLVMInitializeAArch64TargetMC();
+    LLVMInitializeAArch64AsmPrinter();
+#endif
   });
   thread_local std::map<std::string, std::unique_ptr<llvm::TargetMachine>> machines;
   std::unique_ptr<llvm::TargetMachine> &machine = machines[level.name];
   if (!machine) {
     std::string error;
-    llvm::Triple triple(kTriple);
+    llvm::Triple triple = tripleOf(level);
     const llvm::Target *target = llvm::TargetRegistry::lookupTarget(triple, error);
     OPW_CHECK(target, error);
     llvm::TargetOptions targetOptions;
@@ -142,7 +150,7 @@ Result<EmittedObject> emit(const ir::Module &module, const ir::Function &plan, c
     result.times.emplace_back("target", clock.lap());
     llvm::LLVMContext context;
     llvm::Module target("opwright", context);
-    target.setTargetTriple(llvm::Triple(kTriple));
+    target.setTargetTriple(tripleOf(*level));
     target.setDataLayout(machine.createDataLayout());
     target.setPICLevel(llvm::PICLevel::SmallPIC);
     Emitter emitter(module, plan, *level, options, target);

@@ -7,6 +7,7 @@
 #include "llvm/ExecutionEngine/Orc/SymbolStringPool.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Process.h"
+#include "llvm/TargetParser/Host.h"
 
 #include <map>
 
@@ -77,6 +78,10 @@ Result<std::unique_ptr<JitModule>> JitModule::load(std::string_view object) {
   auto graph = jitlink::createLinkGraphFromObject(buffer->getMemBufferRef(), stringPool());
   if (!graph)
     return damaged(llvm::toString(graph.takeError()));
+  if (llvm::Triple here(llvm::sys::getProcessTriple()); (*graph)->getTargetTriple().getArch() != here.getArch())
+    return Diagnostic{.message = "cannot load an object of " + (*graph)->getTargetTriple().getArchName().str() +
+                                 " into a process of " + here.getArchName().str(),
+                      .hint = "compile for a level of this machine, or link the object where it shall run"};
   auto state = std::make_unique<State>();
   auto memory = jitlink::InProcessMemoryManager::Create();
   if (!memory)

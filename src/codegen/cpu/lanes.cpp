@@ -129,9 +129,9 @@ private:
   bool changed = false;
 
   struct Census {
-    unsigned widest = 0;       ///< bits of the widest element computed in lanes
-    unsigned weight = 0;       ///< vector instructions, roughly
-    bool narrowMemory = false; ///< elements of 8 or 16 bits in memory
+    unsigned widest = 0;   ///< bits of the widest element computed in lanes
+    unsigned weight = 0;   ///< vector instructions, roughly
+    bool unmasked = false; ///< accesses of elements that the level has no masks for
     bool innerLoop = false;
   };
 
@@ -202,7 +202,7 @@ private:
       unroll /= 2;
     form.width = width;
     form.unroll = unroll;
-    form.tailWidth = !level.maskRegisters && census.narrowMemory ? 1 : width;
+    form.tailWidth = census.unmasked ? 1 : width;
   }
 
   void classifyBlock(const Block &block) {
@@ -395,7 +395,7 @@ private:
         const Type &type = fn.type(op.kind == OpKind::PlanLoad ? op.results[0] : op.operands[2]);
         lanes = true;
         if (shape(op.operands[1]) != Shape::Uniform) {
-          census.narrowMemory |= !type.isPointer() && byteWidth(type.elem) < 4;
+          census.unmasked |= (type.isPointer() ? 8 : byteWidth(type.elem)) < level.maskedBytes;
           census.widest = std::max(census.widest, type.isPointer() ? 64u : 8 * byteWidth(type.elem));
         }
       }

@@ -39,10 +39,34 @@ Level levelV4() {
   level.features = "-prefer-256-bit,-idivq-to-divl";
   level.vectorBits = 512;
   level.maskRegisters = true;
+  level.maskedBytes = 1;
+  level.avx512 = true;
   level.dot = {8, 2};
   level.dotWide = {4, 4};
   return level;
 }
+
+/// ARMv8.0-A: NEON, which has neither masked accesses nor gathers. The accumulators of a dot are half of the registers.
+Level levelAArch64() {
+  Level level;
+  level.arch = Arch::AArch64;
+  level.name = "aarch64";
+  level.cpu = "generic";
+  level.tune = "generic";
+  level.features = "+neon,-outline-atomics"; // atomics are loops in place, not calls
+  level.vectorBits = 128;
+  level.maskedBytes = Level::kNoMasks;
+  level.streams = false;
+  level.dot = {4, 4};
+  level.dotWide = {2, 8};
+  return level;
+}
+
+#ifdef OPW_WITH_AARCH64
+constexpr bool kHasAArch64 = true;
+#else
+constexpr bool kHasAArch64 = false;
+#endif
 
 Level levelHost(const std::string &best) {
   Level level = best == "x86-64-v4" ? levelV4() : levelV3();
@@ -74,7 +98,16 @@ Result<Level> findLevel(std::string_view name) {
     static const Level host = levelHost(best); // the machine does not change
     return host;
   }
-  return Diagnostic{.message = "unknown CPU level '" + std::string(name) + "', expected x86-64-v3, x86-64-v4 or host"};
+  if (name == "aarch64") {
+    if (kHasAArch64)
+      return levelAArch64();
+    return Diagnostic{.message =
+                          "the CPU level aarch64 needs an LLVM with the AArch64 target: this build has x86-64 alone",
+                      .hint = "pip install 'mlc-llvm-static[all]>=23.1.1.post0,<24', then build Opwright again with "
+                              "--no-build-isolation"};
+  }
+  return Diagnostic{.message = "unknown CPU level '" + std::string(name) +
+                               "', expected x86-64-v3, x86-64-v4, aarch64 or host"};
 }
 
 } // namespace opw::cpu

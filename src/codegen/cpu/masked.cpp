@@ -2,6 +2,8 @@
 // whether all lanes take part, and a loop over those that do.
 #include "codegen/cpu/access.h"
 
+#include <algorithm>
+
 namespace opw::cpu {
 
 using llvm::BasicBlock;
@@ -9,8 +11,8 @@ using llvm::PHINode;
 
 bool Emitter::laneByLane(const Access &access, bool store) const {
   if (access.kind == Access::Kind::Contiguous || access.kind == Access::Kind::Reversed)
-    return access.bytes < 4 && !level.maskRegisters;
-  return access.bytes < 4 || (store && !level.maskRegisters);
+    return access.bytes < level.maskedBytes;
+  return access.bytes < std::max(level.maskedBytes, 4u) || (store && !level.maskRegisters); // gathers, scatters
 }
 
 /// Visits the lanes of the mask: body(lane, value so far) returns the value to carry on. `start` may be null.

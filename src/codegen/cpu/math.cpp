@@ -76,7 +76,7 @@ const std::vector<double> kErfTail = {0.000187892508725423448, -1.12957773513768
 llvm::Value *MathBuilder::scale(llvm::Value *p, llvm::Value *n, llvm::Value *bits) {
   auto *vector = llvm::dyn_cast<llvm::FixedVectorType>(type);
   unsigned width = vector ? vector->getNumElements() : 1;
-  if (level.vectorBits == 512 && width == (wide ? 8u : 16u)) {
+  if (level.avx512 && width == (wide ? 8u : 16u)) {
     llvm::Type *mask = b.getIntNTy(width);
     ID id = wide ? llvm::Intrinsic::x86_avx512_mask_scalef_pd_512 : llvm::Intrinsic::x86_avx512_mask_scalef_ps_512;
     return b.CreateIntrinsic(
@@ -102,7 +102,7 @@ llvm::Value *MathBuilder::whole(llvm::Value *x, double factor, llvm::Value *&bit
 /// A register of sixteen f32.
 bool MathBuilder::hasTable() const {
   auto *vector = llvm::dyn_cast<llvm::FixedVectorType>(type);
-  return level.vectorBits == 512 && !wide && vector && vector->getNumElements() == 16;
+  return level.avx512 && !wide && vector && vector->getNumElements() == 16;
 }
 
 /// exp or exp2: x = k/16 + r in units of the logarithm, of which 2^(k mod 16 / 16) comes from a table in a register and

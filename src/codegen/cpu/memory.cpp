@@ -265,7 +265,7 @@ void Emitter::emitStore(const Op &op) {
       storePart(access, u, values[u], masks[u], stream);
   };
   bool whole = lane.width * access.bytes * 8 % level.vectorBits == 0;
-  if (!op.attributes.has("stream") || masked || !whole || access.kind != Access::Kind::Contiguous)
+  if (!streamed || !op.attributes.has("stream") || masked || !whole || access.kind != Access::Kind::Contiguous)
     return all(false);
   // Non-temporal where the launch asks for it and the address allows it: the branch is free beside the store.
   llvm::Value *start = b.CreateGEP(access.element, access.base, slots[access.offset].scalar);

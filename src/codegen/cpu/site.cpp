@@ -2,6 +2,7 @@
 #include "codegen/cpu/emitter.h"
 #include "support/check.h"
 
+#include "llvm/IR/IntrinsicsAArch64.h"
 #include "llvm/IR/IntrinsicsX86.h"
 #include "llvm/IR/MDBuilder.h"
 
@@ -37,7 +38,10 @@ void Emitter::leaveIf(llvm::Value *condition) {
 /// One turn of a loop that waits for another program: it may have failed, and the other thread of the core gets its
 /// chance.
 void Emitter::spin() {
-  b.CreateIntrinsic(llvm::Intrinsic::x86_sse2_pause, {});
+  if (level.arch == Arch::AArch64)
+    b.CreateIntrinsic(llvm::Intrinsic::aarch64_hint, {b.getInt32(1)}); // yield
+  else
+    b.CreateIntrinsic(llvm::Intrinsic::x86_sse2_pause, {});
   leaveIf(hasFailed());
   constexpr uint32_t kPatience = 1 << 14; // turns between two calls of launch->stall
   llvm::Type *i32 = b.getInt32Ty(), *i64 = b.getInt64Ty(), *ptr = b.getPtrTy();

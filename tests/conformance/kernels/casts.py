@@ -36,3 +36,17 @@ def implicit(x_ptr, y_ptr, out_ptr, BLOCK: tl.constexpr):
     """Operands of two types: Triton's own conversion of one, or of both."""
     at = tl.arange(0, BLOCK)
     tl.store(out_ptr + at, tl.load(x_ptr + at) + tl.load(y_ptr + at))
+
+
+@triton.jit
+def from_bytes(x_ptr, out_ptr, BLOCK: tl.constexpr):
+    at = tl.arange(0, BLOCK)
+    x = tl.load(x_ptr + at).to(tl.float8e4b15, bitcast=True)
+    tl.store(out_ptr + at, x.to(out_ptr.dtype.element_ty))
+
+
+@triton.jit
+def to_bytes(x_ptr, out_ptr, n, BLOCK: tl.constexpr):
+    at = tl.arange(0, BLOCK)
+    x = tl.load(x_ptr + at, mask=at < n)
+    tl.store(out_ptr + at, x.to(tl.float8e4b15).to(tl.uint8, bitcast=True), mask=at < n)

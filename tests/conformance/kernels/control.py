@@ -68,7 +68,7 @@ def swapped(x_ptr, y_ptr, times, KIND: tl.constexpr, BLOCK: tl.constexpr):
     at = tl.arange(0, BLOCK)
     a = tl.load(x_ptr + at)
     b = tl.load(y_ptr + at)
-    for i in range(times):
+    for _ in range(times):
         if KIND == "swap":
             a, b = b, a
         elif KIND == "fibonacci":

@@ -99,7 +99,9 @@ def product(a_ptr, b_ptr, c_ptr, m, n, k, a_row, b_row, b_column, BLOCK: tl.cons
     for start in range(0, k, BLOCK):
         d = start + tl.arange(0, BLOCK)
         a = tl.load(a_ptr + i[:, None] * a_row + d[None, :], mask=(i < m)[:, None] & (d < k)[None, :], other=0)
-        b = tl.load(b_ptr + d[:, None] * b_row + j[None, :] * b_column, mask=(d < k)[:, None] & (j < n)[None, :], other=0)
+        b = tl.load(
+            b_ptr + d[:, None] * b_row + j[None, :] * b_column, mask=(d < k)[:, None] & (j < n)[None, :], other=0
+        )
         acc = tl.dot(a, b, acc)
     tl.store(c_ptr + i[:, None] * n + j[None, :], acc, mask=(i < m)[:, None] & (j < n)[None, :])
 
@@ -120,3 +122,42 @@ def zero_trip(x_ptr, out_ptr, n, BLOCK: tl.constexpr):
     for _ in range(n):
         acc += tl.load(x_ptr)
     tl.store(out_ptr, acc)
+
+
+@triton.jit
+def other_operations(x_ptr, y_ptr, out_ptr, n, KIND: tl.constexpr, BLOCK: tl.constexpr):
+    """out = x + y in ways that are no plain nest of loads and stores."""
+    at = tl.arange(0, BLOCK)
+    mask = at < n
+    if KIND == "atomic":
+        tl.store(out_ptr + at, tl.load(x_ptr + at, mask=mask), mask=mask)
+        tl.atomic_add(out_ptr + at, tl.load(y_ptr + at, mask=mask), mask=mask)
+    elif KIND == "scan":
+        s = tl.cumsum(tl.load(x_ptr + at, mask=mask, other=0), 0)
+        x = tl.gather(s, tl.maximum(at - 1, 0), 0)
+        tl.store(out_ptr + at, tl.where(at == 0, s, s - x) + tl.load(y_ptr + at, mask=mask), mask=mask)
+    elif KIND == "pointers":
+        p = tl.where(at % 2 == 0, x_ptr + at, y_ptr + at)
+        q = tl.where(at % 2 == 0, y_ptr + at, x_ptr + at)
+        tl.store(out_ptr + at, tl.load(p, mask=mask) + tl.load(q, mask=mask), mask=mask)
+    elif KIND == "while":
+        i = 0
+        while i < n:
+            tl.store(out_ptr + i, tl.load(x_ptr + i) + tl.load(y_ptr + i))
+            i += 1
+    elif KIND == "return":
+        if n == 0:
+            return
+        tl.store(out_ptr + at, tl.load(x_ptr + at, mask=mask) + tl.load(y_ptr + at, mask=mask), mask=mask)
+    elif KIND == "sort":
+        x = tl.load(x_ptr + at, mask=mask, other=1000)
+        tl.store(out_ptr + at, tl.flip(tl.flip(x)) + tl.load(y_ptr + at, mask=mask), mask=mask)
+
+
+@triton.jit
+def descriptor(x_ptr, out_ptr, rows, cols, R: tl.constexpr, C: tl.constexpr):
+    x = tl.make_tensor_descriptor(x_ptr, [rows, cols], [cols, 1], [R, C])
+    out = tl.make_tensor_descriptor(out_ptr, [rows, cols], [cols, 1], [R, C])
+    for i in range(-R, rows + R, R):
+        for j in range(-C, cols + C, C):
+            out.store([i, j], x.load([i, j]))

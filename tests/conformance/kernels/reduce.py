@@ -109,7 +109,16 @@ def apply(x_ptr, out_ptr, count, other, F: tl.constexpr, AXIS: tl.constexpr, KEE
 
 
 @triton.jit
-def both(x_ptr, value_ptr, index_ptr, AXIS: tl.constexpr, A: tl.constexpr, B: tl.constexpr, LEFT: tl.constexpr, LARGEST: tl.constexpr):
+def both(
+    x_ptr,
+    value_ptr,
+    index_ptr,
+    AXIS: tl.constexpr,
+    A: tl.constexpr,
+    B: tl.constexpr,
+    LEFT: tl.constexpr,
+    LARGEST: tl.constexpr,
+):
     """Extremes with their indices."""
     x = tl.load(x_ptr + tl.arange(0, A)[:, None] * B + tl.arange(0, B)[None, :])
     if LARGEST:
