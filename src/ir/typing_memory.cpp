@@ -50,14 +50,24 @@ void store(const OpView &view) {
   hints(view);
 }
 
+/// Which elements an atomic operation combines; the smallest and largest are those of integers and floats.
+void combines(std::string_view how, const Type &value) {
+  bool takesAll = how == "exch" || ((how == "max" || how == "min") && !value.isPointer());
+  bool fits = takesAll || (how == "fadd" ? value.isFloatLike() : value.isIntegerLike());
+  if (!fits)
+    OpView::fail("found " + value.str() + " for '" + std::string(how) + "', expected " +
+                 (how == "fadd" ? "floats" : "integers"));
+}
+
 void atomicRmw(const OpView &view) {
   Type value = accessed(view.in(0));
   view.operandIs(1, value);
   view.resultIs(value);
   if (view.operandCount() > 2)
     view.operandIs(2, maskOf(value));
-  view.keyword("atomic_rmw_op",
-               {"and", "or", "xor", "add", "fadd", "max", "min", "umax", "umin", "exch", "inc", "dec"});
+  combines(view.keyword("atomic_rmw_op",
+                        {"and", "or", "xor", "add", "fadd", "max", "min", "umax", "umin", "exch", "inc", "dec"}),
+           value);
   ordering(view);
 }
 
@@ -150,7 +160,9 @@ void descriptorStore(const OpView &view) {
   blockTile(view.in(1), block);
   operandsAre(view, 2, block.rank, kI32);
   if (view.op.kind == OpKind::DescriptorReduce)
-    view.keyword("kind", {"add", "min", "max", "inc", "dec", "and", "or", "xor"});
+    if (std::string_view kind = view.keyword("kind", {"add", "min", "max", "inc", "dec", "and", "or", "xor"});
+        kind != "add")
+      combines(kind, view.in(1));
 }
 
 /// Rows of a descriptor of block 1xN by a tile of row numbers: the tile is MxN.

@@ -41,8 +41,8 @@ void makeRange(const OpView &view) {
   int64_t start = view.integer("start");
   int64_t end = view.integer("end");
   const Type &type = view.out();
-  bool isRange = type.isTile() && type.rank == 1 && type.isIntegerLike();
-  OpView::require(isRange, "expected a tile of integers of rank 1");
+  bool isRange = type.isTile() && type.rank == 1 && type.element() == Type::scalar(Elem::I32);
+  OpView::require(isRange, "expected a tile of i32 of rank 1");
   bool inRange = start >= INT32_MIN && start <= INT32_MAX && end >= INT32_MIN && end <= INT32_MAX;
   if (!inRange || end - start != type.dim(0))
     OpView::fail("start " + std::to_string(start) + " and end " + std::to_string(end) + " do not give " + type.str());
@@ -173,6 +173,9 @@ void dot(const OpView &view) {
     OpView::fail("cannot multiply " + a.str() + " by " + b.str() + " into " + c.str() + ", expected MxK, KxN and MxN");
   bool sameKind = isFloat(a.elem) == isFloat(b.elem) && isFloat(a.elem) == isFloat(c.elem);
   OpView::require(sameKind, "expected operands that are all floats or all integers");
+  if (a.elementBits() > c.elementBits() || b.elementBits() > c.elementBits())
+    OpView::fail("cannot add products of " + a.str() + " and " + b.str() + " to " + c.str() +
+                 ", expected elements that are as wide or wider");
   view.resultIs(c);
   if (view.op.attributes.has("inputPrecision"))
     view.keyword("inputPrecision", {"tf32", "tf32x3", "ieee", "bf16x3", "bf16x6"});
@@ -268,6 +271,10 @@ void mapElementwise(const OpView &view) {
   std::vector<Type> elements = elementsOf(view);
   int64_t pack = view.integer("pack");
   OpView::require(pack >= 1 && pack <= 64, "expected 'pack' to be 1 to 64");
+  const Type &shape = view.in(0);
+  if (shape.dim(shape.rank - 1u) % pack != 0)
+    OpView::fail("found 'pack' of " + std::to_string(pack) + " for " + shape.str() +
+                 ", expected a divisor of the last extent");
   std::vector<Type> arguments, returned;
   for (const Type &element : elements)
     arguments.insert(arguments.end(), static_cast<size_t>(pack), element);

@@ -27,7 +27,7 @@ public:
       return std::move(reports);
     Dominance tree(fn);
     dominance = &tree;
-    checkRegion(fn.body, false);
+    checkRegion(fn.body, {});
     return std::move(reports);
   }
 
@@ -110,12 +110,18 @@ private:
   // --- rules
   // ----------------------------------------------------------------------------------------------------------
 
-  void checkRegion(const Region &region, bool inLanes) {
+  /// What encloses a region.
+  struct Inside {
+    bool lanes = false;    ///< a lane loop
+    bool elements = false; ///< a function of single elements: of a reduction, a scan, tt.map_elementwise
+  };
+
+  void checkRegion(const Region &region, Inside inside) {
     for (BlockId block : region.blocks)
-      checkBlock(region, block, inLanes);
+      checkBlock(region, block, inside);
   }
 
-  void checkBlock(const Region &region, BlockId block, bool inLanes) {
+  void checkBlock(const Region &region, BlockId block, Inside inside) {
     const Block &content = fn.block(block);
     const Op *owner = content.owner == kNone ? nullptr : &fn.op(content.owner);
     if (content.ops.empty())
@@ -135,13 +141,24 @@ private:
         report(&op, std::move(broken));
       checkPlace(op, region, block);
       bool isLanes = op.kind == OpKind::PlanLoop && op.attributes.has("lane");
-      if (isLanes && inLanes)
+      if (isLanes && inside.lanes)
         report(&op, "a lane loop stands inside a lane loop");
+      if (inside.elements)
+        checkElements(op);
+      bool ofElements = op.kind == OpKind::Reduce || op.kind == OpKind::Scan || op.kind == OpKind::MapElementwise;
       for (const Region &inner : op.regions)
-        checkRegion(inner, inLanes || isLanes);
+        checkRegion(inner, {inside.lanes || isLanes, inside.elements || ofElements});
       if (reports.size() >= kMaxReports)
         return;
     }
+  }
+
+  void checkElements(const Op &op) {
+    for (const std::vector<ValueId> &values : {op.operands, op.results})
+      for (ValueId value : values)
+        if (!fn.type(value).isScalar())
+          return report(&op,
+                        "found " + fn.type(value).str() + " in a function of single elements, expected scalars alone");
   }
 
   void checkUses(const Op &op, OpId id, BlockId block) {

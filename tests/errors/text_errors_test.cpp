@@ -6,6 +6,8 @@
 #include "frontend/ttir/parse.h"
 #include "ir/parser.h"
 #include "ir/verify.h"
+#include "passes/lower_to_plan.h"
+#include "passes/normalize.h"
 
 #include <gtest/gtest.h>
 
@@ -58,6 +60,17 @@ void check(const char *file, std::string (*diagnose)(const std::string &)) {
 TEST(TextErrors, Ttir) {
   check("ttir.txt", [](const std::string &text) {
     opw::Result<opw::ir::Module> module = opw::ttir::parse(text, "kernel.ttir");
+    return module ? std::string() : opw::render(module.diagnostics());
+  });
+}
+
+TEST(TextErrors, Compile) {
+  check("compile.txt", [](const std::string &text) {
+    opw::Result<opw::ir::Module> module = opw::ttir::parse(text, "kernel.ttir");
+    if (module)
+      module = opw::passes::normalize(*module);
+    if (module)
+      module = opw::passes::lowerToPlan(*module, {});
     return module ? std::string() : opw::render(module.diagnostics());
   });
 }

@@ -1,5 +1,11 @@
 // The plain driver: takes each input of a corpus, mutates it from a seed, and calls the target. The same seed gives the
-// same inputs. A crash leaves the input in crash-<seed>-<number>.txt; `fuzz_x FILE --count 0` runs files as they are.
+// same inputs. A crash, an input of more than 5 s or one that takes too much memory leaves the input in
+// crash-<seed>-<number>.txt; `fuzz_x --count 0 FILE` runs files as they are, `--from N` starts at input N.
+#include "structure.h"
+
+#include <sys/resource.h>
+#include <sys/time.h>
+
 #include <algorithm>
 #include <chrono>
 #include <csignal>
@@ -14,8 +20,22 @@
 #include <vector>
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+/// A target may have it: whether its first stage takes the text.
+extern "C" __attribute__((weak)) bool opwFuzzIsValid(const char *data, size_t size);
+
+// What the sanitizers find ends as SIGABRT, so that the input is kept.
+#define OPW_VISIBLE __attribute__((visibility("default")))
+extern "C" OPW_VISIBLE const char *__asan_default_options() {
+  return "abort_on_error=1:hard_rss_limit_mb=3072:max_allocation_size_mb=2048";
+}
+extern "C" OPW_VISIBLE const char *__ubsan_default_options() { return "abort_on_error=1:print_stacktrace=1"; }
 
 namespace {
+
+using opw::fuzz::Random;
+
+constexpr time_t kSecondsPerInput = 5; ///< of processor time
+constexpr rlim_t kMemory = rlim_t{4} << 30;
 
 std::string currentInput;
 std::string crashFile;
@@ -24,22 +44,11 @@ void saveAndDie(int signal) {
   if (std::FILE *out = std::fopen(crashFile.c_str(), "wb")) {
     std::fwrite(currentInput.data(), 1, currentInput.size(), out);
     std::fclose(out);
-    std::fprintf(stderr, "signal %d, input saved as %s\n", signal, crashFile.c_str());
+    std::fprintf(stderr, "%s, input saved as %s\n",
+                 signal == SIGPROF ? "an input takes more than 5 s" : strsignal(signal), crashFile.c_str());
   }
   std::_Exit(1);
 }
-
-/// splitmix64: the same numbers on every system.
-struct Random {
-  uint64_t state;
-  uint64_t next() {
-    uint64_t z = (state += 0x9e3779b97f4a7c15ull);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-    return z ^ (z >> 31);
-  }
-  size_t below(size_t limit) { return limit == 0 ? 0 : static_cast<size_t>(next() % limit); }
-};
 
 struct Span {
   size_t begin, end;
@@ -120,6 +129,23 @@ void mutateOnce(std::string &text, const std::vector<std::string> &corpus, Rando
   }
 }
 
+/// Bytes and tokens of any kind, or lines and names. Where a target has stages behind the parser, most inputs are of
+/// the second kind, and most steps that make the text invalid are taken back, so that those stages get something to do.
+void mutate(std::string &text, const std::vector<std::string> &corpus, Random &random) {
+  if (random.oneIn(4) == (opwFuzzIsValid != nullptr)) {
+    for (size_t steps = 1 + random.below(4); steps > 0; --steps)
+      mutateOnce(text, corpus, random);
+    return;
+  }
+  for (size_t steps = 1 + random.below(8); steps > 0; --steps) {
+    std::string before = text;
+    opw::fuzz::mutateStructure(text, random);
+    bool isInvalid = opwFuzzIsValid != nullptr && !random.oneIn(16) && !opwFuzzIsValid(text.data(), text.size());
+    if (isInvalid)
+      text = std::move(before);
+  }
+}
+
 bool addFile(const std::filesystem::path &path, std::vector<std::string> &corpus) {
   std::ifstream in(path, std::ios::binary);
   if (!in)
@@ -128,21 +154,43 @@ bool addFile(const std::filesystem::path &path, std::vector<std::string> &corpus
   return true;
 }
 
-void runOne() { LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t *>(currentInput.data()), currentInput.size()); }
+/// The handlers run on a stack of their own: an endless recursion has used up the other one.
+void install() {
+  static std::vector<char> stack(1 << 16);
+  stack_t alternative{};
+  alternative.ss_sp = stack.data();
+  alternative.ss_size = stack.size();
+  sigaltstack(&alternative, nullptr);
+  struct sigaction action{};
+  action.sa_handler = saveAndDie;
+  action.sa_flags = SA_ONSTACK;
+  for (int signal : {SIGSEGV, SIGABRT, SIGFPE, SIGILL, SIGBUS, SIGPROF})
+    sigaction(signal, &action, nullptr);
+#ifndef __SANITIZE_ADDRESS__
+  rlimit limit{kMemory, kMemory};
+  setrlimit(RLIMIT_DATA, &limit);
+#endif
+}
+
+void runOne() {
+  itimerval limit{{0, 0}, {kSecondsPerInput, 0}};
+  setitimer(ITIMER_PROF, &limit, nullptr);
+  LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t *>(currentInput.data()), currentInput.size());
+}
 
 } // namespace
 
 int main(int argc, char **argv) {
-  uint64_t seed = 1, count = 1000;
+  uint64_t seed = 1, count = 1000, from = 0;
   std::vector<std::filesystem::path> files;
   for (int i = 1; i < argc; ++i) {
     std::string argument = argv[i];
-    bool isSeed = argument == "--seed", isCount = argument == "--count";
-    if ((isSeed || isCount) && i + 1 < argc) {
-      (isSeed ? seed : count) = std::strtoull(argv[++i], nullptr, 10);
+    bool isSeed = argument == "--seed", isCount = argument == "--count", isFrom = argument == "--from";
+    if ((isSeed || isCount || isFrom) && i + 1 < argc) {
+      (isSeed ? seed : isCount ? count : from) = std::strtoull(argv[++i], nullptr, 10);
     } else if (std::filesystem::is_directory(argument)) {
       for (const auto &entry : std::filesystem::recursive_directory_iterator(argument)) {
-        if (entry.is_regular_file())
+        if (entry.is_regular_file() && (entry.path().extension() == ".ttir" || entry.path().extension() == ".ir"))
           files.push_back(entry.path());
       }
     } else {
@@ -161,20 +209,18 @@ int main(int argc, char **argv) {
     std::fprintf(stderr, "usage: %s [--seed S] [--count N] files or folders\n", argv[0]);
     return 2;
   }
-  for (int signal : {SIGSEGV, SIGABRT, SIGFPE, SIGILL, SIGBUS})
-    std::signal(signal, saveAndDie);
+  install();
 
   auto start = std::chrono::steady_clock::now();
   crashFile = "crash-corpus.txt";
-  for (const std::string &input : corpus) {
-    currentInput = input;
+  for (size_t i = 0; from == 0 && i < corpus.size(); ++i) {
+    currentInput = corpus[i];
     runOne();
   }
-  for (uint64_t i = 0; i < count; ++i) {
+  for (uint64_t i = from; i < count; ++i) {
     Random random{seed * 0x9e3779b97f4a7c15ull + i};
     currentInput = corpus[random.below(corpus.size())];
-    for (size_t steps = 1 + random.below(4); steps > 0; --steps)
-      mutateOnce(currentInput, corpus, random);
+    mutate(currentInput, corpus, random);
     crashFile = "crash-" + std::to_string(seed) + "-" + std::to_string(i) + ".txt";
     runOne();
   }

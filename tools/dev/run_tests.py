@@ -29,7 +29,9 @@ JOBS = os.environ.get("OPW_JOBS") or str(len(os.sched_getaffinity(0)))
 CXX_FOLDERS = ("include", "src", "runtime", "tools", "python", "tests", "examples", "benchmarks")
 OLDER_TRITONS = ("3.6.0", "3.7.1", "3.8.0")
 FUZZ_SEED = 20261124
-FUZZ_LONG = 10_000_000
+# Inputs of the long run, by target: the parser alone, all stages before code generation, all stages.
+FUZZ_LONG = {"fuzz_ttir": 10_000_000, "fuzz_pipeline": 1_000_000, "fuzz_emit": 20_000}
+FUZZ_KERNELS = ("tests/ir/ttir", "tests/passes", "tests/fuzz/corpus")
 LLVM_WITH_AARCH64 = "mlc-llvm-static[all]>=23.1.1.post0,<24"
 CROSS = {
     "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
@@ -186,17 +188,17 @@ def fuzz(options: Options) -> None:
 
 def fuzz_long(options: Options) -> None:
     """Under the address sanitizer, one process per core, each with its own seed; run after the stage asan has built it."""
-    driver = ROOT / "build" / "asan" / "tests" / "fuzz" / "fuzz_ttir"
-    count = FUZZ_LONG // int(JOBS)
-    seeds = [FUZZ_SEED + index for index in range(int(JOBS))]
-    commands = [[driver, "--seed", str(seed), "--count", str(count), "tests/ir/ttir"] for seed in seeds]
-    runs = [subprocess.Popen(command, cwd=ROOT) for command in commands]
-    codes = [run.wait() for run in runs]
-    bad = [seed for seed, code in zip(seeds, codes, strict=True) if code]
-    if bad:
-        raise Failed(
-            f"the TTIR parser failed on a mutated input with seed {bad[0]}; the input is in crash-{bad[0]}-*.txt"
-        )
+    for name, inputs in FUZZ_LONG.items():
+        driver = ROOT / "build" / "asan" / "tests" / "fuzz" / name
+        corpus = FUZZ_KERNELS[:1] if name == "fuzz_ttir" else FUZZ_KERNELS
+        seeds = [FUZZ_SEED + index for index in range(int(JOBS))]
+        count = inputs // len(seeds)
+        commands = [[driver, "--seed", str(seed), "--count", str(count), *corpus] for seed in seeds]
+        runs = [subprocess.Popen(command, cwd=ROOT) for command in commands]
+        codes = [run.wait() for run in runs]
+        bad = [seed for seed, code in zip(seeds, codes, strict=True) if code]
+        if bad:
+            raise Failed(f"{name} failed on a mutated input with seed {bad[0]}; the input is in crash-{bad[0]}-*.txt")
 
 
 def pytest(options: Options) -> None:

@@ -1,5 +1,6 @@
 // The entry function, its program loop, and how plan values are looked up.
 #include "codegen/cpu/emitter.h"
+#include "codegen/cpu/scratch_limit.h"
 #include "opwright/plugin.h"
 #include "support/check.h"
 
@@ -99,6 +100,10 @@ void Emitter::layOutScratch() {
       bufferOffsets[id] = scratchEnd;
       scratchEnd = align(scratchEnd + sizeOf(fn.op(id)));
     }
+  std::vector<std::pair<uint64_t, OpId>> sizes;
+  for (OpId id : buffers)
+    sizes.emplace_back(sizeOf(fn.op(id)), id);
+  limitScratch(source, fn, scratchEnd, std::move(sizes));
   std::map<int64_t, std::pair<uint64_t, size_t>> slotAreas; // one key area per slot number
   for (OpId id : memos) {
     auto &area = slotAreas[fn.op(id).attributes.intOr("slot", 0)];

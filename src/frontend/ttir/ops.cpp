@@ -13,6 +13,9 @@ using ir::OpKind;
 
 namespace {
 
+/// Ops of our own are made by passes, never by Triton.
+bool isOfTriton(OpKind kind) { return !ir::has(kind, ir::kPlan) && kind != OpKind::Flip; }
+
 /// Names of all ops that TTIR may contain, for hints.
 std::vector<std::string_view> knownNames() {
   constexpr OpKind kKinds[] = {
@@ -22,7 +25,7 @@ std::vector<std::string_view> knownNames() {
   };
   std::vector<std::string_view> names;
   for (OpKind kind : kKinds) {
-    if (!ir::has(kind, ir::kPlan))
+    if (isOfTriton(kind))
       names.push_back(ir::name(kind));
   }
   return names;
@@ -47,7 +50,7 @@ OpKind ModuleReader::readKind(Draft &draft) {
     reader.failExpected("an operation");
   std::string text = generic ? unquote(draft.where.text) : std::string(draft.where.text);
   OpKind kind;
-  if (!ir::findOp(text, kind) || ir::has(kind, ir::kPlan)) {
+  if (!ir::findOp(text, kind) || !isOfTriton(kind)) {
     std::string_view near = nearest(text, knownNames());
     currentOp = {};
     reader.fail(

@@ -10,8 +10,6 @@ namespace opw::passes {
 
 using namespace ir;
 
-namespace {
-
 /// Finds, for the blocks of an acyclic graph, where all ways from a block meet.
 class Meetings {
 public:
@@ -21,10 +19,11 @@ public:
   const std::vector<BlockId> &passedFrom(BlockId block) {
     if (auto it = known.find(block); it != known.end())
       return it->second;
-    if (!onPath.insert(block).second) {
-      cyclic = true;
+    tooMany |= onPath.size() >= kMaxDepth;
+    cyclic |= onPath.contains(block);
+    if (tooMany || cyclic)
       return none;
-    }
+    onPath.insert(block);
     std::vector<BlockId> common;
     bool first = true;
     if (!fn.block(block).ops.empty())
@@ -41,7 +40,7 @@ public:
     return known[block] = std::move(common);
   }
 
-  bool cyclic = false;
+  bool cyclic = false, tooMany = false;
 
 private:
   const Function &fn;
@@ -50,20 +49,30 @@ private:
   const std::vector<BlockId> none;
 };
 
-} // namespace
-
 Values Normalizer::goTo(Frame &frame, BlockId block, const Values &handed, BlockId stop) {
   if (block == stop)
     return handed;
   bind(frame, frame.fn->block(block).arguments, handed);
-  return runBlocks(frame, block, stop);
+  frame.running.resize(frame.fn->blocks.size(), false);
+  const Op &last = frame.fn->op(frame.fn->block(block).ops.back());
+  if (frame.running[block])
+    refuse(frame, last, "branches that form a loop", "write the loop with `for` or `while`");
+  goDeeper(frame, last);
+  frame.running[block] = true;
+  Values ended = runBlocks(frame, block, stop);
+  frame.running[block] = false;
+  --depth;
+  return ended;
 }
 
 Values Normalizer::branch(Frame &frame, const Op &op, BlockId block, BlockId stop) {
-  Meetings meetings(*frame.fn);
-  const std::vector<BlockId> &passed = meetings.passedFrom(block);
-  if (meetings.cyclic)
+  if (!frame.meetings)
+    frame.meetings = std::make_shared<Meetings>(*frame.fn);
+  const std::vector<BlockId> &passed = frame.meetings->passedFrom(block);
+  if (frame.meetings->cyclic)
     refuse(frame, op, "branches that form a loop", "write the loop with `for` or `while`");
+  if (frame.meetings->tooMany)
+    refuseDepth(frame, op);
   BlockId meet = passed.size() > 1 ? passed[1] : kNone;
   OpId made = b.create(OpKind::If, {one(frame, op.operands[0])}, {});
   BlockId outer = b.block();

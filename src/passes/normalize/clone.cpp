@@ -4,6 +4,9 @@
 #include "passes/normalize/normalizer.h"
 #include "passes/refusal.h"
 #include "support/check.h"
+#include "support/text.h"
+
+#include <algorithm>
 
 namespace opw::passes {
 
@@ -20,8 +23,14 @@ void Normalizer::refuse(const Frame &frame, const Op &op, std::string message, s
   throw Refusal{std::move(diagnostic)};
 }
 
+void Normalizer::refuseDepth(const Frame &frame, const Op &op) const {
+  refuse(frame, op, "nested deeper than " + std::to_string(kMaxDepth) + " levels of blocks, calls and early returns",
+         "split the kernel into smaller pieces");
+}
+
 Normalizer::Frame Normalizer::enter(const Function &fn) {
-  Frame frame{.fn = &fn, .values = {}};
+  Frame frame{};
+  frame.fn = &fn;
   frame.values.resize(fn.values.size());
   return frame;
 }
@@ -100,6 +109,9 @@ void Normalizer::cloneStructured(Frame &frame, const Op &op) {
   OpId made = b.create(op.kind, all(frame, op.operands), types, op.attributes);
   LocId location = out.op(made).location;
   BlockId outer = b.block();
+  goDeeper(frame, op);
+  const bool outerElements = ofElements;
+  ofElements |= op.kind == OpKind::Reduce || op.kind == OpKind::Scan || op.kind == OpKind::MapElementwise;
   for (const Region &region : op.regions) {
     out.op(made).regions.emplace_back();
     if (region.blocks.empty())
@@ -120,6 +132,8 @@ void Normalizer::cloneStructured(Frame &frame, const Op &op) {
         break;
       }
   }
+  --depth;
+  ofElements = outerElements;
   b.setBlock(outer);
   b.setLocation(location);
   bind(frame, op.results, out.op(made).results);
@@ -133,11 +147,13 @@ void Normalizer::call(Frame &frame, const Op &op) {
   for (const Frame *at = &frame; at; at = at->caller)
     if (at->fn == callee)
       refuse(frame, op, "recursive call of '" + name + "'", "write the recursion as a loop");
+  goDeeper(frame, op);
   Frame inner = enter(*callee);
   inner.caller = &frame;
   inner.callSite = locate(frame, op.location);
   bind(inner, callee->arguments(), all(frame, op.operands));
   bind(frame, op.results, runBlocks(inner, callee->body.blocks[0], kNone));
+  --depth;
 }
 
 /// a and b one after the other: the major dimension of a transposed join.
@@ -171,8 +187,14 @@ void Normalizer::volatileLoad(Frame &frame, const Op &op) {
 void Normalizer::cloneOp(Frame &frame, OpId id) {
   const Op &op = frame.fn->op(id);
   if (budget-- == 0)
-    refuse(frame, op, "early returns that would copy the code after them too often",
-           "return early at the top level of the kernel, not inside a condition");
+    refuse(frame, op, "calls and early returns that would copy the code in and after them too often",
+           "return early at the top level of the kernel, and call large functions at fewer places");
+  if (ofElements)
+    for (const std::vector<ValueId> &values : {op.operands, op.results})
+      for (ValueId value : values)
+        if (!frame.fn->type(value).isScalar())
+          refuse(frame, op, "found " + frame.fn->type(value).str() + " in a function of single elements",
+                 "compute with scalars alone in the function of a reduction, a scan or tl.map_elementwise");
   if (op.kind == OpKind::Call)
     return call(frame, op);
   if (op.kind == OpKind::Cat && frame.fn->type(op.results[0]).rank == 1)
@@ -245,9 +267,14 @@ Module Normalizer::run(const Function &entry) {
 
 Result<Module> normalize(const Module &module) {
   const Function *entry = module.entry();
-  if (!entry || entry->body.blocks.empty())
-    return Diagnostic{.message = "module without a single public kernel function",
+  if (!entry || entry->body.blocks.empty()) {
+    auto count = std::count_if(module.functions.begin(), module.functions.end(),
+                               [](const Function &function) { return function.isPublic; });
+    std::string found =
+        entry ? "a public function without a body" : counted(static_cast<size_t>(count), "public function");
+    return Diagnostic{.message = "found " + found + ", expected one, the kernel",
                       .hint = "compile one @triton.jit kernel at a time"};
+  }
   if (!entry->resultTypes.empty())
     return Diagnostic{.where = sourceOf(module, entry->location),
                       .message = "kernel that returns a value",

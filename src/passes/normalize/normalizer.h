@@ -6,6 +6,7 @@
 #include "support/diagnostic.h"
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +15,9 @@ namespace opw::passes {
 
 using Values = std::vector<ir::ValueId>;
 
+/// Of regions, calls and branches in each other; every stage follows them by recursion.
+inline constexpr size_t kMaxDepth = 500;
+
 /// A block pointer or descriptor, taken apart. All scalars of the new function.
 struct BlockView {
   ir::ValueId base;
@@ -21,6 +25,8 @@ struct BlockView {
   Values offsets;         ///< i64, one per dimension; a descriptor has none of its own
   ir::ValueId nanOutside; ///< i1: what is read outside is NaN, not 0; kNone for a block pointer
 };
+
+class Meetings;
 
 /// Tiles of pointers and of booleans for the elements of a block.
 struct Place {
@@ -39,6 +45,8 @@ private:
     std::vector<Values> values;
     const Frame *caller = nullptr;
     ir::LocId callSite = ir::kNone;
+    std::shared_ptr<Meetings> meetings; ///< of its blocks; made by the first branch
+    std::vector<bool> running;          ///< blocks whose copy has begun and not ended
   };
 
   const ir::Module &source;
@@ -46,9 +54,17 @@ private:
   ir::Function out;
   ir::Builder b;
   std::map<std::pair<ir::LocId, ir::LocId>, ir::LocId> inlined;
-  size_t budget = 0; ///< ops that may still be made
+  size_t budget = 0;       ///< ops that may still be made
+  bool ofElements = false; ///< in a function that combines or maps single elements
+  size_t depth = 0;        ///< regions, calls and branches that are being copied, one inside the other
 
   [[noreturn]] void refuse(const Frame &frame, const ir::Op &op, std::string message, std::string hint) const;
+
+  [[noreturn]] void refuseDepth(const Frame &frame, const ir::Op &op) const;
+  void goDeeper(const Frame &frame, const ir::Op &op) {
+    if (++depth > kMaxDepth)
+      refuseDepth(frame, op);
+  }
 
   // clone.cpp
   Frame enter(const ir::Function &fn);

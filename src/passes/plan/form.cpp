@@ -66,6 +66,8 @@ bool Form::isUniform() const {
 
 namespace {
 
+constexpr size_t kMaxTerms = 8;
+
 DimMap identity(unsigned rank) {
   DimMap map(rank);
   for (unsigned d = 0; d < rank; ++d)
@@ -273,8 +275,15 @@ void Planner::defineForm(const Op &op) {
     for (Term &term : b.terms) {
       if (negative)
         term.scale = sub(zero, term.scale);
-      form.terms.push_back(std::move(term));
+      auto same = std::find_if(form.terms.begin(), form.terms.end(),
+                               [&](const Term &each) { return each.tile == term.tile && each.dims == term.dims; });
+      if (same != form.terms.end())
+        same->scale = add(same->scale, term.scale);
+      else
+        form.terms.push_back(std::move(term));
     }
+    if (form.terms.size() > kMaxTerms)
+      return; // a term of itself: sums of sums would grow without end
     break;
   }
   case OpKind::MulI:

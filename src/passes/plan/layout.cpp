@@ -108,6 +108,8 @@ Buffer Planner::makeBuffer(ValueId value, int laneDim) {
 Buffer Planner::makeBuffer(ValueId value, int laneDim, Type element) {
   const Type &type = tile.type(value);
   Buffer buffer{.pointer = allocate(element, type.size()), .type = element};
+  if (OpId def = tile.values[value].op; def != kNone)
+    plan.op(plan.values[buffer.pointer].op).location = tile.op(def).location;
   buffer.strides.assign(type.rank, 0);
   int64_t stride = 1;
   auto place = [&](unsigned d) {

@@ -1,6 +1,9 @@
 #include "passes/plan/placement.h"
 
+#include "passes/plan/form.h"
+
 #include <algorithm>
+#include <set>
 
 namespace opw::passes {
 
@@ -44,6 +47,12 @@ double weight(OpKind kind) {
     return 1;
   }
 }
+
+/// Virtual values are computed by recursion over their operands.
+constexpr unsigned kMaxChain = 400;
+
+/// Places from where one nest may compute a virtual value, each with other indices.
+constexpr size_t kMaxPaths = 16;
 
 constexpr double kLoadNear = 1, kLoadFar = 3, kIndexOp = 0.1;
 constexpr int64_t kNearBytes = 16 << 10;
@@ -116,8 +125,20 @@ void Placement::findRoots() {
 }
 
 void Placement::estimateCosts() {
+  std::vector<unsigned> chain(fn.values.size(), 0);
+  ends.assign(fn.values.size(), false);
   for (OpId id : order) {
     const Op &op = fn.op(id);
+    unsigned longest = 0;
+    for (ValueId operand : op.operands)
+      longest = std::max(longest, chain[operand]);
+    for (ValueId result : op.results)
+      if (fn.type(result).isTile() && !isAnchor(op)) {
+        chain[result] = longest + 1;
+        ends[result] = chain[result] >= kMaxChain;
+        if (ends[result])
+          chain[result] = 0;
+      }
     for (ValueId result : op.results) {
       const Type &type = fn.type(result);
       if (!type.isTile())
@@ -176,21 +197,54 @@ bool Placement::loadMustStay(OpId load) const {
 namespace {
 
 /// Whether `value` reaches `target` through elementwise ops alone, so that both are indexed alike.
-bool reachesIdentically(const Function &fn, ValueId target, ValueId value, int depth = 0) {
-  if (target == value)
-    return true;
-  OpId id = fn.values[target].op;
-  if (id == kNone || depth > 64 || !has(fn.op(id).kind, kElementwise))
-    return false;
-  for (ValueId operand : fn.op(id).operands)
-    if (fn.type(operand).isTile() && reachesIdentically(fn, operand, value, depth + 1))
+bool reachesIdentically(const Function &fn, ValueId target, ValueId value) {
+  std::vector<ValueId> work{target};
+  std::set<ValueId> seen{target};
+  while (!work.empty() && seen.size() < 256) {
+    ValueId at = work.back();
+    work.pop_back();
+    if (at == value)
       return true;
+    OpId id = fn.values[at].op;
+    if (id == kNone || !has(fn.op(id).kind, kElementwise))
+      continue;
+    for (ValueId operand : fn.op(id).operands)
+      if (fn.type(operand).isTile() && seen.insert(operand).second)
+        work.push_back(operand);
+  }
   return false;
 }
 
 } // namespace
 
+void Placement::findPaths(ValueId value) {
+  std::vector<uint64_t> &found = paths[value];
+  for (OpId user : usersOf[value]) {
+    const Op &by = fn.op(user);
+    if (isAnchor(by)) {
+      found.push_back(0);
+      continue;
+    }
+    uint64_t turn = 0; // names the change of indices; one that regroups makes new ones wherever it stands
+    DimMap map;
+    if (shapeMap(fn, by, map)) {
+      turn = 1;
+      for (int dim : map)
+        turn = turn * 31 + static_cast<uint64_t>(dim + 2);
+    } else if (!has(by.kind, kElementwise) && by.kind != OpKind::Load) {
+      turn = (uint64_t{user} + 1) << 32;
+    }
+    for (ValueId result : by.results)
+      for (uint64_t path : decisions[result].buffered ? std::vector<uint64_t>{0} : paths[result])
+        found.push_back(turn == 0 ? path : (path + turn + fn.values[result].index) * 0x9e3779b97f4a7c15);
+  }
+  std::sort(found.begin(), found.end());
+  found.erase(std::unique(found.begin(), found.end()), found.end());
+  found.resize(std::min(found.size(), kMaxPaths + 1));
+}
+
 void Placement::decide() {
+  paths.resize(fn.values.size());
   for (auto it = order.rbegin(); it != order.rend(); ++it) {
     const Op &op = fn.op(*it);
     auto collect = [&](ValueId value) {
@@ -220,10 +274,13 @@ void Placement::decide() {
           collect(argument);
     for (ValueId result : op.results) {
       collect(result);
-      const Type &type = fn.type(result);
+      findPaths(result);
+      const Type type = fn.type(result);
       const std::vector<OpId> &pulls = pulledBy[result];
-      bool computes = has(op.kind, kElementwise) || op.kind == OpKind::Load;
-      if (!type.isTile() || (type.isPointer() && op.kind != OpKind::Load) || pulls.empty() || !computes)
+      bool unbounded = (ends[result] || paths[result].size() > kMaxPaths) && !isAnchor(op);
+      bool computes = has(op.kind, kElementwise) || op.kind == OpKind::Load || unbounded;
+      bool isAddress = type.isPointer() && op.kind != OpKind::Load && !unbounded;
+      if (!type.isTile() || isAddress || pulls.empty() || !computes)
         continue;
       bool deep = std::any_of(pulls.begin(), pulls.end(),
                               [&](OpId pull) { return pull != *it && entersLoop(op.parent, pull); });
@@ -234,14 +291,16 @@ void Placement::decide() {
           op.kind != OpKind::Load && users.size() > 1 &&
           std::any_of(users.begin(), users.end(), [&](OpId user) { return fn.op(user).kind == OpKind::Flip; });
       bool mustStay = op.kind == OpKind::Load && (deep || loadMustStay(*it));
-      bool wanted = mustStay || doubles || cost[result] * (uses - 1) > 1 + uses || (deep && cost[result] >= kLoadFar);
+      bool wanted = mustStay || unbounded || doubles || cost[result] * (uses - 1) > 1 + uses ||
+                    (deep && cost[result] >= kLoadFar);
       if (!wanted)
         continue;
       Decision &decision = decisions[result];
       decision.buffered = true;
       const Op &first = fn.op(pulls.front());
-      decision.atDefinition = mustStay || !(first.kind == OpKind::Reduce && first.parent == op.parent &&
-                                            reachesIdentically(fn, first.operands[0], result));
+      decision.atDefinition = mustStay || unbounded ||
+                              !(first.kind == OpKind::Reduce && first.parent == op.parent &&
+                                reachesIdentically(fn, first.operands[0], result));
     }
   }
 }

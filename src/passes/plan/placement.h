@@ -46,9 +46,12 @@ private:
   std::vector<Decision> decisions;
   std::vector<ir::ValueId> roots;
   std::vector<double> cost;
+  std::vector<std::vector<uint64_t>> paths; ///< changes of indices between a value and the nests that compute it
+  std::vector<bool> ends; ///< the last of a chain of virtual values that is as long as recursion may follow
 
   void number(ir::BlockId block);
   void findRoots();
+  void findPaths(ir::ValueId value);
   void estimateCosts();
   void decide();
   bool loadMustStay(ir::OpId load) const;

@@ -11,6 +11,7 @@ using namespace ir;
 namespace {
 
 constexpr int64_t kAhead = 2;
+constexpr unsigned kMaxSlice = 200; ///< depth of recursion
 
 /// Clones the scalar slice of a value with one leaf replaced. Slices that read memory are left alone.
 class Advance {
@@ -20,13 +21,19 @@ public:
   ValueId of(ValueId value) {
     if (auto it = done.find(value); it != done.end())
       return it->second;
-    return done[value] = make(value);
+    if (depth == kMaxSlice)
+      return value; // fetches what is no longer needed, at worst
+    ++depth;
+    ValueId made = make(value);
+    --depth;
+    return done[value] = made;
   }
 
 private:
   Planner &p;
   ValueId variable, step; ///< variable kNone: the program id along x, whose step is 1
   std::unordered_map<ValueId, ValueId> done;
+  unsigned depth = 0;
 
   ValueId make(ValueId value) {
     if (value == variable)
