@@ -1,6 +1,7 @@
 #include "core/launch.h"
 
 #include "core/error.h"
+#include "core/libc.h"
 #include "core/pool.h"
 #include "core/print.h"
 #include "core/thread.h"
