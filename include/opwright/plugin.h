@@ -429,7 +429,7 @@ enum {
   OPW_LEVEL_AARCH64_SVE = 33
 };
 
-enum { OPW_CPU_ORDERED = 1u /* programs run in order, on one thread at a time */ };
+enum { OPW_CPU_ORDERED = 1u /* programs start in ascending order, one by one, on several threads */ };
 
 typedef struct opw_cpu_image_t {
   uint32_t struct_size, level;

@@ -62,6 +62,8 @@ def plugin_gen_command(
                 print(f"opwright: {name}", file=sys.stderr)
 
         report = plugin_gen(workspace, kernel_config, namespace, levels, stage)
+    for warning in report.warnings:
+        print(f"opwright: warning: {warning}", file=sys.stderr)
     if as_json:
         print(json.dumps(report.as_dict(), indent=1))
         return
@@ -122,7 +124,7 @@ def explain_command(
         list[str] | None, typer.Option("--const", metavar="NAME=VALUE", help="value of a tl.constexpr; repeatable")
     ] = None,
     num_warps: Annotated[int, typer.Option("--num-warps", help="tl.num_warps, where the kernel asks for it")] = 4,
-    level: Annotated[str, typer.Option("--level", help="host, x86-64-v3 or x86-64-v4")] = "host",
+    level: Annotated[str, typer.Option("--level", help="host, x86-64-v3, x86-64-v4 or aarch64")] = "host",
     args_disjoint: Annotated[
         bool, typer.Option("--args-disjoint", help="arguments do not overlap, as in plugins: no guards")
     ] = False,

@@ -59,8 +59,8 @@ def _core() -> Check:
 
 def _linker() -> Check:
     given = os.environ.get("CC", "").split()
-    for name in [*given[:1], "cc", "clang"]:
+    for name in [*given[:1], "cc", "gcc", "clang"]:
         path = shutil.which(name)
         if path:
             return Check("linker", True, True, path)
-    return Check("linker", False, True, "found none of $CC, cc, clang; install a C compiler: apt install gcc")
+    return Check("linker", False, True, "found none of $CC, cc, gcc, clang; install a C compiler: apt install gcc")

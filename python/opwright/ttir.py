@@ -153,6 +153,8 @@ def _compilation_error(kernel: Any, error: Any) -> InputError:
     while hasattr(innermost.__cause__, "node"):
         innermost = innermost.__cause__
     message = innermost.error_message or repr(innermost.__cause__)
+    if message.startswith("KeyError("):  # the name of a function that is not finished yet
+        message = "a function calls itself, directly or through others; expected no recursion: write it as a loop"
     line = getattr(innermost.node, "lineno", None)
     place = detail = ""
     if innermost.src and line is not None:

@@ -9,7 +9,7 @@ struct CpuKernel {
   opw_cpu_entry_t entry;
   uint64_t scratchBytes; // per worker
   int64_t grain;         // programs per chunk, >= 1
-  bool ordered;          // programs run in order of their number, on the calling thread
+  bool ordered;          // programs start one by one in ascending order; they may wait for each other
 };
 
 // Runs every program of the grid and returns when all are done. A size of 0 in the grid runs nothing.

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cctype>
 #include <chrono>
 #include <map>
 #include <optional>
@@ -110,7 +111,9 @@ KernelObject asObject(CompiledKernel compiled, const std::string &level) {
 
 /// Symbols of one library: unique per kernel text and level, the same in every workspace.
 std::string entryName(const Job &job) {
-  return "opw_k_" + job.key.substr(0, 16) + "_" + (job.level == "x86-64-v4" ? "v4" : "v3");
+  std::string level = job.level;
+  std::replace_if(level.begin(), level.end(), [](unsigned char c) { return !std::isalnum(c); }, '_');
+  return "opw_k_" + job.key.substr(0, 16) + "_" + level;
 }
 
 void compileJob(Job &job, const std::string &ttir, const std::string &dumpDir, const CompileFunction &compile) {

@@ -28,7 +28,6 @@ public:
 
 private:
   // --- functions
-  // ------------------------------------------------------------------------------------------------------
 
   void readFunction() {
     Token where = reader.current();
@@ -79,7 +78,6 @@ private:
   }
 
   // --- ops
-  // ------------------------------------------------------------------------------------------------------------
 
   void readOp(BlockId block) override {
     std::vector<ResultName> names = readResultNames();
@@ -159,7 +157,6 @@ private:
   }
 
   // --- attributes
-  // -----------------------------------------------------------------------------------------------------
 
   std::string readSymbol() {
     std::string_view text = reader.take(Token::Kind::Symbol, "a symbol");
@@ -266,7 +263,6 @@ private:
   }
 
   // --- locations
-  // ------------------------------------------------------------------------------------------------------
 
   /// loc(3) where it stands, else the place of the op in this text.
   LocId readLocation(const Token &where) {

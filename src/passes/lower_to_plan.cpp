@@ -124,6 +124,9 @@ void Planner::lowerOp(OpId id) {
     return lowerPrint(id);
   case OpKind::Assert:
     return lowerAssert(id);
+  case OpKind::ElementwiseInlineAsm:
+    refuse(id, "inline assembly of a GPU cannot run on a CPU",
+           "write it with functions of triton.language or libdevice, or choose another kernel for the CPU");
   case OpKind::Return:
     if (!op.operands.empty())
       refuse(id, "kernel that returns a value", "store results through pointers");
@@ -156,8 +159,8 @@ void Planner::lowerOp(OpId id) {
     for (size_t i = 1; i < op.operands.size(); ++i)
       operands.push_back(scalar(op.operands[i]));
     scalars[op.results[0]] = builder.value(OpKind::PlanLoad, std::move(operands), tile.type(op.results[0]));
-  } else if (onlyScalars && ((has(op.kind, kElementwise) && op.kind != OpKind::ElementwiseInlineAsm) ||
-                             op.kind == OpKind::GetProgramId || op.kind == OpKind::GetNumPrograms)) {
+  } else if (onlyScalars &&
+             (has(op.kind, kElementwise) || op.kind == OpKind::GetProgramId || op.kind == OpKind::GetNumPrograms)) {
     lowerScalarOp(op);
   } else if (Placement::isAnchor(op) || onlyScalars) {
     refuse(id, "operation has no CPU lowering yet", "docs/operations.md lists what is supported");

@@ -1,6 +1,6 @@
 #include "passes/order_sensitive.h"
 
-#include "ir/walk.h"
+#include "ir/waits.h"
 
 namespace opw::passes {
 
@@ -10,14 +10,7 @@ bool isOrderSensitive(const Function &tile) {
   bool found = false;
   walk(tile, [&](OpId id) {
     const Op &op = tile.op(id);
-    found |= op.kind == OpKind::AtomicPoll;
-    if (op.kind != OpKind::While)
-      return;
-    for (const Region &region : op.regions)
-      walk(tile, region, [&](OpId inner) {
-        OpKind kind = tile.op(inner).kind;
-        found |= has(kind, kReads) && has(kind, kOrdered);
-      });
+    found |= op.kind == OpKind::AtomicPoll || (op.kind == OpKind::While && mayWait(tile, op));
   });
   return found;
 }

@@ -64,6 +64,30 @@ def test_json_is_one_object(main, tmp_path):
     assert code == 0 and report["ops"] == ["triton::add_kernel"] and {"name", "ms"} == set(report["stages"][0])
 
 
+def test_an_input_without_a_rule_is_warned_of(main, tmp_path):
+    loose = ADD.replace('"x[m], y[m] -> out[m]"', '"x[m] -> out[m]"')
+    code, _, err = main(
+        "plugin-gen", "--workspace", tmp_path / "w", "--kernel-config", write_config(tmp_path / "src", loose)
+    )
+    assert code == 0
+    assert "opwright: warning: kernel 'add_kernel': input 'y' is in no shape rule, so its size is not checked" in err
+    code, _, err = main(
+        "plugin-gen", "--workspace", tmp_path / "w", "--kernel-config", write_config(tmp_path / "src", ADD)
+    )
+    assert code == 0 and "warning" not in err
+
+
+def test_recursion_is_named(main, tmp_path):
+    config = write_config(tmp_path / "src", ADD)
+    kernels = config.with_name("kernels.py")
+    factorial = "@triton.jit\ndef factorial(n):\n    return n * factorial(n - 1)\n\n\n"
+    text = kernels.read_text().replace("@triton.jit\ndef add_kernel", factorial + "@triton.jit\ndef add_kernel")
+    kernels.write_text(text.replace("    mask = at < n\n", "    mask = at < factorial(n)\n"))
+    code, _, err = main("plugin-gen", "--workspace", tmp_path / "w", "--kernel-config", config)
+    assert code == 1
+    assert "a function calls itself, directly or through others; expected no recursion: write it as a loop" in err
+
+
 def test_refusals(tmp_path):
     config = write_config(tmp_path / "src", ADD)
     for arguments, code, message in (

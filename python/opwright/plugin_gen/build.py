@@ -45,6 +45,7 @@ class Report:
     functional: Path
     ops: list[str]
     stages: list[tuple[str, float]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """For --json."""
@@ -53,6 +54,7 @@ class Report:
             "functional": str(self.functional),
             "ops": self.ops,
             "stages": [{"name": name, "ms": round(ms, 3)} for name, ms in self.stages],
+            "warnings": self.warnings,
         }
 
 
@@ -143,7 +145,13 @@ def _build(
     for stage in stages:
         name, ms = (stage["name"], stage["ms"]) if isinstance(stage, dict) else stage[:2]
         clock.stages.append((str(name), float(ms)))
-    return Report(library, wrapper, [f"{namespace}::{plan.name}" for plan in plans], clock.stages)
+    warnings = [
+        f"kernel {plan.name!r}: input {name!r} is in no shape rule, so its size is not checked; "
+        f"name it on the left of one, as in '{name}[n] -> ...'"
+        for plan in plans
+        for name in plan.unchecked
+    ]
+    return Report(library, wrapper, [f"{namespace}::{plan.name}" for plan in plans], clock.stages, warnings)
 
 
 def import_core() -> ModuleType:

@@ -38,6 +38,7 @@ class Plan:
     shapes: Shapes
     grid: list[str]
     variants: list[Variant]
+    unchecked: list[str]  # inputs that no shape rule names: a call may pass any size
     arguments: list[Argument] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -102,12 +103,15 @@ def _plan(meta: KernelMetaData, module: Any, file: Path) -> Plan:
                 hint="put Constexpr(value) at its place: the order of ios is the order of the kernel's parameters",
             )
     arguments = [io for io in meta.ios if isinstance(io, Argument)]
-    shapes = solve(arguments, parse_rules(meta.shape_infer_rules))
+    rules = parse_rules(meta.shape_infer_rules)
+    shapes = solve(arguments, rules)
+    checked = {pattern.tensor for rule in rules for pattern in rule.left}
+    unchecked = [a.name for a in arguments if a.arg_type is ArgType.INPUT and a.name not in checked]
     constants = {n: io.value for n, io in zip(names, meta.ios, strict=True) if isinstance(io, Constexpr)}
     bounds = _Bounds(arguments, shapes)
     grid = [_grid(text, axis, arguments, constants, bounds) for axis, text in enumerate(meta.grid_dims)]
     line = ttir.def_line(jit)
-    return Plan(meta, function, file, line, shapes, grid, variants(arguments))
+    return Plan(meta, function, file, line, shapes, grid, variants(arguments), unchecked)
 
 
 class _Bounds:

@@ -71,7 +71,6 @@ Pred floatPredicate(std::string_view name) {
 } // namespace
 
 // ---- integers
-// --------------------------------------------------------------------------------------------------------
 
 /// Division with operands that cannot trap.
 llvm::Value *Emitter::divideExact(OpKind kind, llvm::Value *x, llvm::Value *y) {
@@ -208,7 +207,6 @@ llvm::Value *Emitter::compareInt(const Op &op, llvm::Value *x, llvm::Value *y) {
 }
 
 // ---- floats
-// ----------------------------------------------------------------------------------------------------------
 
 /// The smaller or larger one; of a number and a NaN the number. LLVM's own operation becomes a call to the C library
 /// on x86-64, where it is narrowed to f16.
@@ -280,7 +278,6 @@ llvm::Value *Emitter::clamp(const Op &op, llvm::ArrayRef<llvm::Value *> in) {
 }
 
 // ---- accumulators
-// ----------------------------------------------------------------------------------------------------
 
 llvm::Value *Emitter::combine(OpKind kind, const Type &type, llvm::Value *x, llvm::Value *y) {
   if (type.isIntegerLike())
@@ -368,7 +365,6 @@ llvm::Value *Emitter::narrowFma(Elem elem, llvm::ArrayRef<llvm::Value *> in) {
 }
 
 // ---- every elementwise op
-// --------------------------------------------------------------------------------------------
 
 llvm::Value *Emitter::bitcast(const Op &op, llvm::Value *x) {
   llvm::Type *to = typeOf(fn.type(op.results[0]));

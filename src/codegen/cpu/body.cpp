@@ -57,7 +57,6 @@ llvm::Type *Emitter::widen(llvm::Type *type, unsigned width) const {
 BasicBlock *Emitter::newBlock(const char *name) { return BasicBlock::Create(context, name, entry); }
 
 // ---- scratch and aliasing
-// --------------------------------------------------------------------------------------------
 
 void Emitter::layOutScratch() {
   auto align = [](uint64_t offset) { return (offset + 63) & ~uint64_t{63}; };
@@ -147,7 +146,6 @@ void Emitter::layOutScratch() {
 }
 
 // ---- entry
-// -----------------------------------------------------------------------------------------------------------
 
 void Emitter::bindArguments() {
   llvm::Type *i32 = b.getInt32Ty(), *i64 = b.getInt64Ty(), *ptr = b.getPtrTy();
@@ -259,7 +257,6 @@ void Emitter::beginEntry(llvm::Function *function) {
 }
 
 // ---- values
-// ----------------------------------------------------------------------------------------------------------
 
 llvm::Value *Emitter::uniform(ValueId value) {
   OPW_CHECK(shape(value) == Shape::Uniform, "a value that differs between lanes where one for all is needed");
@@ -337,7 +334,6 @@ llvm::Value *Emitter::below(llvm::Value *count, unsigned index) {
 }
 
 // ---- ops
-// -------------------------------------------------------------------------------------------------------------
 
 void Emitter::emitBlock(const Block &block) {
   for (OpId id : block.ops)

@@ -1,6 +1,6 @@
 // Uniform control: branches, loops, memos.
 #include "codegen/cpu/phis.h"
-#include "ir/walk.h"
+#include "ir/waits.h"
 #include "support/check.h"
 
 namespace opw::cpu {
@@ -40,14 +40,6 @@ void Emitter::emitIf(const Op &op) {
     bind(op.results[i], phis.values(i));
 }
 
-/// Whether the loop may be waiting for another program: it looks at memory that others change.
-bool Emitter::waits(const Op &loop) const {
-  bool found = false;
-  for (const Region &region : loop.regions)
-    walk(fn, region, [&](OpId id) { found |= has(fn.op(id).kind, kReads) && has(fn.op(id).kind, kOrdered); });
-  return found;
-}
-
 void Emitter::emitWhile(const Op &op) {
   const Block &before = fn.block(op.regions[0].blocks[0]), &after = fn.block(op.regions[1].blocks[0]);
   std::vector<Parts> inits;
@@ -71,7 +63,7 @@ void Emitter::emitWhile(const Op &op) {
   }
   b.CreateCondBr(uniform(condition.operands[0]), body, exit);
   b.SetInsertPoint(body);
-  if (waits(op))
+  if (mayWait(fn, op))
     spin();
   emitBlock(after);
   std::vector<Parts> yields;
@@ -118,7 +110,6 @@ void Emitter::emitSeqLoop(const Op &op) {
 }
 
 // ---- memo
-// ------------------------------------------------------------------------------------------------------------
 
 /// The key area of a slot: the launch's epoch, then the scalars, each in 8 bytes.
 void Emitter::emitMemo(OpId id) {

@@ -1,4 +1,4 @@
-// The emitter of one plan function, shared by the files of this folder; it is the only header that shows LLVM.
+// The emitter of one plan function, shared by the files of this folder, the only ones that see LLVM.
 //
 // A plan value is emitted as a scalar, or inside a lane loop as `parts` vectors of `width` lanes (lanes.h). f16, bf16
 // and the 8-bit floats live in integers of their width and are converted around arithmetic, so that no conversion ever
@@ -110,7 +110,6 @@ private:
   // control.cpp
   void emitIf(const ir::Op &op);
   void emitWhile(const ir::Op &op);
-  bool waits(const ir::Op &loop) const;
   void emitSeqLoop(const ir::Op &op);
   void emitMemo(ir::OpId id);
 

@@ -324,9 +324,6 @@ ValueId Nest::evalOp(ValueId value, const Op &op, const Indices &at) {
   }
   case OpKind::Load:
     return evalLoad(value, op, at);
-  case OpKind::ElementwiseInlineAsm:
-    p.refuse(p.current, "inline assembly of a GPU cannot run on a CPU",
-             "write it with functions of triton.language or libdevice, or choose another kernel for the CPU");
   default:
     break;
   }
@@ -363,8 +360,8 @@ ValueId Nest::evalLoad(ValueId value, const Op &op, const Indices &at) {
 bool Nest::canEvalRegion(const Function &fn, BlockId block) {
   for (OpId id : fn.block(block).ops) {
     const Op &op = fn.op(id);
-    bool simple = has(op.kind, kTerminator) || op.kind == OpKind::Constant || op.kind == OpKind::If ||
-                  (has(op.kind, kElementwise) && op.kind != OpKind::ElementwiseInlineAsm);
+    bool simple =
+        has(op.kind, kTerminator) || op.kind == OpKind::Constant || op.kind == OpKind::If || has(op.kind, kElementwise);
     if (!simple)
       return false;
     for (const Region &region : op.regions)
@@ -397,7 +394,7 @@ std::vector<ValueId> Nest::evalBlock(BlockId block, std::map<ValueId, ValueId> &
       for (size_t i = 0; i < op.results.size(); ++i)
         values[op.results[i]] =
             emit(OpKind::Select, {operands[0], sides[0][i], sides[1][i]}, p.tile.type(op.results[i]));
-    } else if (has(op.kind, kElementwise) && op.kind != OpKind::ElementwiseInlineAsm) {
+    } else if (has(op.kind, kElementwise)) {
       values[op.results[0]] = emit(op.kind, std::move(operands), p.tile.type(op.results[0]), op.attributes);
     } else {
       p.refuse(id, "operation in a combine function has no CPU lowering yet", "combine with arithmetic alone");
