@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -66,8 +67,12 @@ void stall(void *ctx, int64_t) {
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, kWaiterStack);
+    sigset_t all, old; // signals are for the host's threads
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
     if (count < kMostWaiters && pthread_create(&launch->waiters[count], &attributes, runTickets, launch) == 0)
       launch->waiterCount.store(count + 1, std::memory_order_release);
+    pthread_sigmask(SIG_SETMASK, &old, nullptr);
     pthread_attr_destroy(&attributes);
     launch->starting.store(false);
     return;

@@ -230,7 +230,9 @@ def test_files_that_cannot_be_run(tmp_path):
 
 
 def test_an_unknown_level():
-    with pytest.raises(InputError, match="unknown CPU level 'x86-64-v9', expected x86-64-v3, x86-64-v4 or host"):
+    with pytest.raises(
+        InputError, match="unknown CPU level 'x86-64-v9', expected x86-64-v3, x86-64-v4, aarch64 or host"
+    ):
         remarks("add", "*fp32,*fp32,*fp32,i32", "BLOCK=64", "x86-64-v9")
 
 

@@ -41,8 +41,9 @@ EXPAND = """{
   return 0;
 }"""
 FAIL = """{
+  static const opw_cpu_site_t site = {sizeof site, 7, "fails.py", "fails", "x is odd", 0, 0, 0, OPW_NONE, 0, 0, 0};
   for (int64_t p = lo; p < hi; p++)
-    if (p == 5) { args->launch->fail(args->launch->ctx, 7, p); return 1; }
+    if (p == 5) { args->launch->fail(args->launch->ctx, &site, p); return 1; }
   return 0;
 }"""
 
@@ -221,7 +222,10 @@ def test_run_errors_are_ours(library: Path) -> None:
         s.run(None, {"x": np.ones(3, np.float32), "y": np.ones(4, np.float32)})
     node = helper.make_node("fails", ["x"], ["out"], domain="sample")
     s = session(model([node], {"x": ("f32", ["n"])}, ["out"]), library)
-    with pytest.raises(Exception, match="sample::fails: kernel fails: device assertion 7 failed in program 5"):
+    with pytest.raises(
+        Exception,
+        match="sample::fails: kernel fails: fails.py:7: device assertion failed: x is odd, in program .5, 0, 0. of kernel 'fails'",
+    ):
         s.run(None, {"x": np.ones(1000, np.float32)})
     s.run(None, {"x": np.ones(3, np.float32)})  # the session goes on
 

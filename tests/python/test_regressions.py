@@ -119,3 +119,73 @@ def test_bound_at_the_end_of_int64():
     out = np.zeros(64, np.int32)
     regressions.above[(1,)](tensor(out), 2**63 - 1, BLOCK=64)
     np.testing.assert_array_equal(out, 0)
+
+
+def test_index_is_whole_where_its_load_is(  # the load may be done before the store, for the whole tile
+):
+    n, x = 5, np.arange(64, dtype=np.int32)
+    regressions.index_of_loaded[(1,)](  # leaves numbers in the scratch memory that are no indices
+        tensor(permutation(64)),
+        tensor(np.arange(99, dtype=np.int32) + 2**30),
+        tensor(np.zeros(128, np.int32)),
+        BLOCK=64,
+    )
+    p, out = (np.arange(64) * 7).astype(np.int32), np.zeros(64, np.int32)
+    regressions.index_under_a_mask[(1,)](tensor(x), tensor(p), tensor(out), n, 3, 11, BLOCK=64)
+    index = np.where(np.arange(64) < n, p // 3 % 11, 0)
+    np.testing.assert_array_equal(out[:n], x[index][:n] + index.sum())
+    np.testing.assert_array_equal(out[n:], 0)
+
+
+@pytest.mark.parametrize("size", [16, 64, 256])
+@pytest.mark.parametrize("low", [0, 3, 5, 9])
+def test_flip_from_the_middle_of_a_vector(size, low):
+    x, out = permutation(size), np.full(size, -1, np.int32)
+    regressions.flip_from_the_middle[(1,)](tensor(x), tensor(out), low, size - 1, BLOCK=size)
+    expected = np.where((np.arange(size) >= low) & (np.arange(size) < size - 1), x[::-1], -1)
+    np.testing.assert_array_equal(out, expected)
+
+
+@pytest.mark.parametrize("steps", [0, 1, 20000])
+def test_carried_narrow_integers_add_up(steps):
+    out = np.zeros(64, np.int16)
+    regressions.carried_narrow[(1,)](tensor(out), steps, BLOCK=64)
+    np.testing.assert_array_equal(out, np.full(64, 3 * steps).astype(np.int16))
+
+
+def test_a_load_stays_in_the_loop_that_is_its_mask():
+    class Nowhere:
+        dtype = np.dtype(np.float32)
+
+        def data_ptr(self):
+            return 16
+
+    out = np.ones(64, np.float32)
+    regressions.one_place_under_a_mask[(1,)](Nowhere(), tensor(out), 0, BLOCK=64)
+    np.testing.assert_array_equal(out, 1)
+
+
+def test_swapped_pointers_in_a_plugin():
+    from opwright import _core
+
+    x, y, out = np.arange(32, dtype=np.float32), np.zeros(32, np.float32), np.zeros((4, 32), np.float32)
+    text = regressions.ping_pong[(1,)](tensor(x.copy()), tensor(y.copy()), tensor(out.copy()), 4, BLOCK=32).asm["ttir"]
+    kernel = _core.compile(text, args_disjoint=True)
+    types = [("x", "*fp32"), ("y", "*fp32"), ("out", "*fp32"), ("steps", "i32")]
+    launch = _core.launcher(kernel.name, types, slots=4, scratch_bytes=kernel.scratch_bytes)
+    launch(1, 1, 1, 0, _core.load(kernel.object), None, None, None, None, *(tensor(a) for a in (x, y, out)), 4)
+    expected = np.arange(32) + np.array([0, 0, 1, 3])[:, None]
+    np.testing.assert_array_equal(out, 100 * expected)
+
+
+@pytest.mark.parametrize("low", [2**62, -(2**62), 2**63 - 40, -(2**63), 0])
+def test_bounds_far_from_zero(low):
+    out = np.zeros(32, np.int32)
+    regressions.far_bounds[(1,)](tensor(out), low, min(low + 5, 2**63 - 1), BLOCK=32)
+    np.testing.assert_array_equal(out, np.arange(32) < 5)
+
+
+def test_planning_a_dot_is_linear_in_what_comes_before():
+    x, out = np.ones((16, 16), np.float32), np.zeros((16, 16), np.float32)
+    regressions.squares_before_a_dot[(1,)](tensor(x), tensor(out), TIMES=60, SIZE=16)  # 2^60 steps would not end
+    np.testing.assert_array_equal(out, 16)

@@ -293,7 +293,8 @@ private:
     case OpKind::XOrI: {
       // The variable itself or an inversion of it, by a constant: vectors start at multiples of their width.
       auto flip = constantOf(fn, op.operands[1]);
-      bool isVariable = linear(0) && fn.values[op.operands[0]].op == kNone;
+      const Value &x = fn.values[op.operands[0]];
+      bool isVariable = linear(0) && x.op == kNone && constantOf(fn, fn.op(fn.block(x.block).owner).operands[0]) == 0;
       return flip && *flip >= 0 && (isVariable || shape(op.operands[0]) == Shape::Flipped) ? Shape::Flipped
                                                                                            : Shape::Lanes;
     }

@@ -118,8 +118,9 @@ void Planner::lowerFor(OpId id) {
     if (!type.isTile()) {
       kinds[i] = Carry::Scalar;
       operands.push_back(scalar(init));
-    } else if ((type.isPointer() || isInteger(type.elem)) && type.elem != Elem::I1 &&
-               movesUniformly(tile, yield.operands[i], argument) && forms[init] && !forms[init]->from) {
+    } else if (forms[init] && !forms[init]->from &&
+               (type.isPointer() || (bitWidth(type.elem) >= 32 && forms[init]->terms.empty())) &&
+               movesUniformly(tile, yield.operands[i], argument)) {
       kinds[i] = Carry::Form;
       initial[i] = formOf(init);
       for (const Term &term : initial[i].terms)
@@ -144,7 +145,8 @@ void Planner::lowerFor(OpId id) {
     scalars[body.arguments[0]] = variable;
   } else {
     Attributes exact;
-    exact.set("exact", Attribute::unit());
+    if (!isUnsigned) // what is widened again is the same
+      exact.set("exact", Attribute::unit());
     scalars[body.arguments[0]] = builder.value(OpKind::TruncI, {variable}, Type::scalar(elem), std::move(exact));
   }
   size_t slot = 0;
@@ -173,9 +175,10 @@ void Planner::lowerFor(OpId id) {
   for (size_t i = 0; i < count; ++i) {
     if (kinds[i] == Carry::Scalar)
       yields.push_back(scalar(yield.operands[i]));
-    else if (kinds[i] == Carry::Form)
-      yields.push_back(formOf(yield.operands[i]).base);
-    else
+    else if (kinds[i] == Carry::Form) {
+      OPW_CHECK(forms[yield.operands[i]] && !forms[yield.operands[i]]->from, "a tile that moves as a whole has a form");
+      yields.push_back(forms[yield.operands[i]]->base);
+    } else
       assignments.emplace_back(yield.operands[i], *buffers[body.arguments[1 + i]]);
   }
   assignCarried(assignments);

@@ -6,6 +6,8 @@
 #include "passes/plan/nest.h"
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 namespace opw::passes {
 
@@ -15,15 +17,14 @@ namespace {
 
 /// Whether the value reaches a reduction along `axis` through elementwise ops.
 bool feedsReduction(const Function &fn, const std::vector<std::vector<OpId>> &users, ValueId value, int64_t axis,
-                    int depth = 0) {
-  if (depth > 32)
+                    std::set<ValueId> &seen) {
+  if (!seen.insert(value).second)
     return false;
   for (OpId user : users[value]) {
     const Op &op = fn.op(user);
     if (op.kind == OpKind::Reduce && op.attributes.intOr("axis", 0) == axis)
       return true;
-    if (has(op.kind, kElementwise) && op.results.size() == 1 &&
-        feedsReduction(fn, users, op.results[0], axis, depth + 1))
+    if (has(op.kind, kElementwise) && op.results.size() == 1 && feedsReduction(fn, users, op.results[0], axis, seen))
       return true;
   }
   return false;
@@ -54,7 +55,8 @@ void Planner::planDots() {
                 std::max(c.dim(0), c.dim(1)) >= 16;
     if (!dot.micro)
       continue;
-    dot.transposed = (c.dim(0) >= 16 && feedsReduction(tile, users, op.results[0], 1)) || c.dim(1) < 16;
+    std::set<ValueId> seen;
+    dot.transposed = (c.dim(0) >= 16 && feedsReduction(tile, users, op.results[0], 1, seen)) || c.dim(1) < 16;
     int64_t lanes = dot.transposed ? c.dim(0) : c.dim(1);
     dot.panel = std::min<int64_t>(lanes, options.vectorLanes * 2);
 
@@ -146,45 +148,62 @@ void Planner::packsDefinedBy(OpId id) {
 
 namespace {
 
-/// Whether all that a virtual value needs has been computed: buffers filled, scalars known.
-bool isReady(const Planner &p, ValueId value) {
-  if (!p.tile.type(value).isTile())
-    return p.scalars[value] != kNone;
-  if (p.buffers[value])
-    return true;
-  OpId def = p.tile.values[value].op;
-  if (def == kNone)
-    return p.forms[value].has_value();
-  const Op &op = p.tile.op(def);
-  if (Placement::isAnchor(op) || op.kind == OpKind::Load)
-    return false;
-  return std::all_of(op.operands.begin(), op.operands.end(), [&](ValueId operand) { return isReady(p, operand); });
-}
+/// Whether a value is computed elementwise from a source, and needs nothing else that is not there yet. Each value is
+/// looked at once.
+class ReadyFrom {
+public:
+  ReadyFrom(const Planner &planner, ValueId source) : p(planner), source(source) {}
 
-bool derivesFrom(const Function &fn, ValueId value, ValueId source, int depth = 0) {
-  if (value == source)
-    return true;
-  OpId def = fn.values[value].op;
-  return def != kNone && depth < 32 && has(fn.op(def).kind, kElementwise) &&
-         std::any_of(
-             fn.op(def).operands.begin(), fn.op(def).operands.end(),
-             [&](ValueId operand) { return derivesFrom(fn, operand, source, depth + 1); });
-}
+  bool derives(ValueId value) {
+    return once(derived, value, [&] {
+      OpId def = p.tile.values[value].op;
+      return value == source || (def != kNone && has(p.tile.op(def).kind, kElementwise) &&
+                                 anyOf(p.tile.op(def), [&](ValueId operand) { return derives(operand); }));
+    });
+  }
 
-} // namespace
+  bool needsNothingElse(ValueId value) {
+    return once(alone, value, [&] {
+      if (value == source)
+        return true;
+      OpId def = p.tile.values[value].op;
+      if (def == kNone || !has(p.tile.op(def).kind, kElementwise) || !derives(value))
+        return isReady(value);
+      return !anyOf(p.tile.op(def), [&](ValueId operand) { return !needsNothingElse(operand); });
+    });
+  }
 
-namespace {
+private:
+  const Planner &p;
+  ValueId source;
+  std::map<ValueId, bool> derived, alone, ready;
 
-/// Whether `value`, computed elementwise from `source`, needs nothing else that is not there yet.
-bool needsOnly(const Planner &p, ValueId value, ValueId source) {
-  if (value == source)
-    return true;
-  OpId def = p.tile.values[value].op;
-  if (def == kNone || !has(p.tile.op(def).kind, kElementwise) || !derivesFrom(p.tile, value, source))
-    return isReady(p, value);
-  const std::vector<ValueId> &operands = p.tile.op(def).operands;
-  return std::all_of(operands.begin(), operands.end(), [&](ValueId operand) { return needsOnly(p, operand, source); });
-}
+  template <typename Answer> static bool once(std::map<ValueId, bool> &known, ValueId value, Answer answer) {
+    if (auto it = known.find(value); it != known.end())
+      return it->second;
+    return known[value] = answer();
+  }
+  template <typename Test> static bool anyOf(const Op &op, Test test) {
+    return std::any_of(op.operands.begin(), op.operands.end(), test);
+  }
+
+  /// Whether all that a virtual value needs has been computed: buffers filled, scalars known.
+  bool isReady(ValueId value) {
+    return once(ready, value, [&] {
+      if (!p.tile.type(value).isTile())
+        return p.scalars[value] != kNone;
+      if (p.buffers[value])
+        return true;
+      OpId def = p.tile.values[value].op;
+      if (def == kNone)
+        return p.forms[value].has_value();
+      const Op &op = p.tile.op(def);
+      if (Placement::isAnchor(op) || op.kind == OpKind::Load)
+        return false;
+      return !anyOf(op, [&](ValueId operand) { return !isReady(operand); });
+    });
+  }
+};
 
 } // namespace
 
@@ -192,6 +211,7 @@ std::vector<std::pair<ValueId, OpId>> Planner::fusiblePacks(OpId reduce) {
   // Attention: p is summed and is also, rounded, the operand of the next dot. One nest does both.
   std::vector<std::pair<ValueId, OpId>> found;
   ValueId source = tile.op(reduce).operands[0];
+  ReadyFrom from(*this, source);
   for (OpId id : tile.block(tile.op(reduce).parent).ops) {
     const Op &op = tile.op(id);
     if (op.kind != OpKind::Dot || !dots.at(id).micro || placement.position(id) < placement.position(current))
@@ -201,7 +221,7 @@ std::vector<std::pair<ValueId, OpId>> Planner::fusiblePacks(OpId reduce) {
     OpId def = tile.values[value].op;
     if (buffers[value] || packs.contains({value, false}) || type.rank != tile.type(source).rank ||
         type.log2dim != tile.type(source).log2dim || def == kNone || tile.op(def).parent != tile.op(reduce).parent ||
-        !derivesFrom(tile, value, source) || !needsOnly(*this, value, source))
+        !from.derives(value) || !from.needsNothingElse(value))
       continue;
     found.emplace_back(value, id);
   }

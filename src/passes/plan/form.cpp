@@ -110,12 +110,19 @@ Mask Planner::maskOf(ValueId value) {
   return Mask{{}, {{value, identity(tile.type(value).rank)}}};
 }
 
-/// A bound that additions cannot overflow: tiles are far smaller than the distance that is cut off.
-ValueId Planner::limited(ValueId value, Elem elem) {
+/// b - a, cut where additions to it could overflow: tiles are far smaller than the distance that is cut off.
+ValueId Planner::distance(ValueId b, ValueId a, Elem elem) {
+  ValueId difference = sub(b, a);
   int64_t known = 0, limit = int64_t{1} << 61;
-  if (elem != Elem::I64 || (isConstant(value, known) && known > -limit && known < limit))
-    return value;
-  return minimum(maximum(value, constant(-limit)), constant(limit));
+  if (elem != Elem::I64 || (isConstant(difference, known) && known > -limit && known < limit))
+    return difference;
+  // The difference has overflowed where its sign is not that of b although the signs of a and b differ.
+  const Type type = Type::scalar(Elem::I64);
+  auto differ = [&](ValueId x, ValueId y) { return builder.value(OpKind::XOrI, {x, y}, type); };
+  ValueId wrong = builder.value(OpKind::AndI, {differ(a, b), differ(difference, b)}, type);
+  ValueId end = select(compare("slt", b, constant(0)), constant(-limit), constant(limit));
+  ValueId exact = select(compare("slt", wrong, constant(0)), end, difference);
+  return minimum(maximum(exact, constant(-limit)), constant(limit));
 }
 
 void Planner::defineMask(const Op &op) {
@@ -172,7 +179,7 @@ void Planner::defineMask(const Op &op) {
       dim = static_cast<int>(d);
     }
     // i ? edge. The left side counts up from its base: with a small constant one it cannot wrap.
-    ValueId edge = sub(limited(b.base, operand.elem), limited(a.base, operand.elem));
+    ValueId edge = distance(b.base, a.base, operand.elem);
     int64_t start = 0;
     bool exact = isConstant(a.base, start) && start > -(1 << 30) && start < 1 << 30;
     Bound bound{static_cast<unsigned>(dim), kNone, kNone, exact};

@@ -62,11 +62,11 @@ std::vector<ValueId> Nest::close(const std::vector<ValueId> &yields) {
   return results;
 }
 
-ValueId Nest::emit(OpKind kind, std::vector<ValueId> operands, Type type, Attributes attributes) {
+ValueId Nest::emit(OpKind kind, std::vector<ValueId> operands, Type type, Attributes attributes, size_t least) {
   if (OpId def = kind == OpKind::TruncI ? p.plan.values[operands[0]].op : kNone;
       def != kNone && p.plan.op(def).kind == OpKind::ExtUI && p.plan.type(p.plan.op(def).operands[0]) == type)
     return p.plan.op(def).operands[0];
-  size_t at = 0;
+  size_t at = least;
   for (ValueId operand : operands)
     at = std::max(at, level(operand));
   Builder builder(p.plan, levels[at].block);
@@ -145,7 +145,7 @@ void Nest::assume(const Indices &at, const std::vector<Bound> &box) {
     assumed.emplace_back(at[bound.dim], bound);
 }
 
-ValueId Nest::condition(const Mask &mask, const Indices &at) {
+ValueId Nest::condition(const Mask &mask, const Indices &at, size_t *proved) {
   ValueId result = kNone;
   auto require = [&](ValueId term) {
     result = result == kNone ? term : emit(OpKind::AndI, {result, term}, Type::scalar(Elem::I1));
@@ -154,8 +154,11 @@ ValueId Nest::condition(const Mask &mask, const Indices &at) {
     bool known = std::any_of(assumed.begin(), assumed.end(), [&](const auto &fact) {
       return fact.first == at[bound.dim] && fact.second.lo == bound.lo && fact.second.hi == bound.hi;
     });
-    if (known)
+    if (known) {
+      if (proved)
+        *proved = std::max(*proved, level(at[bound.dim]));
       continue;
+    }
     for (auto [edge, predicate] : {std::pair{bound.lo, "sge"}, std::pair{bound.hi, "slt"}}) {
       if (edge == kNone)
         continue;
@@ -345,16 +348,17 @@ ValueId Nest::evalLoad(ValueId value, const Op &op, const Indices &at) {
       builder.create(OpKind::PlanPrefetch, {next, operands[1]}, {});
     }
   ValueId mask = kNone;
+  size_t proved = 0; // the loops that stand for a part of the mask: the load must not leave them
   if (op.operands.size() > 1) {
     const Type &maskType = p.tile.type(op.operands[1]);
-    mask = maskType.isTile() ? condition(p.maskOf(op.operands[1]), at) : p.scalar(op.operands[1]);
+    mask = maskType.isTile() ? condition(p.maskOf(op.operands[1]), at, &proved) : p.scalar(op.operands[1]);
   }
   if (mask != kNone) {
     operands.push_back(mask);
     if (op.operands.size() > 2)
       operands.push_back(eval(op.operands[2], at));
   }
-  return emit(OpKind::PlanLoad, std::move(operands), p.tile.type(value).element());
+  return emit(OpKind::PlanLoad, std::move(operands), p.tile.type(value).element(), {}, proved);
 }
 
 bool Nest::canEvalRegion(const Function &fn, BlockId block) {

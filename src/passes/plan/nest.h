@@ -30,7 +30,9 @@ public:
 
   /// Element of a tile (or the scalar) at an index, one per dimension.
   ir::ValueId eval(ir::ValueId tileValue, const Indices &at);
-  ir::ValueId emit(ir::OpKind kind, std::vector<ir::ValueId> operands, ir::Type type, ir::Attributes attributes = {});
+  /// Goes to the innermost loop that an operand comes from, and at least to the loop of that number.
+  ir::ValueId emit(ir::OpKind kind, std::vector<ir::ValueId> operands, ir::Type type, ir::Attributes attributes = {},
+                   size_t least = 0);
   /// `shape` is that of the tile, which `at` indexes.
   void store(const Buffer &buffer, const Indices &at, const ir::Type &shape, ir::ValueId value);
   ir::ValueId load(const Buffer &buffer, const Indices &at, const ir::Type &shape);
@@ -41,8 +43,9 @@ public:
   ir::ValueId base(const Form &form, const Indices &at);
   /// Offset of the element from that base, in elements.
   ir::ValueId offset(const Form &form, const Indices &at);
-  /// The mask as an i1 element, kNone when it is implied by the bounds of the nest.
-  ir::ValueId condition(const Mask &mask, const Indices &at);
+  /// The mask as an i1 element, kNone when it is implied by the bounds of the nest; `proved` is raised to the innermost
+  /// loop whose bounds imply a part of it.
+  ir::ValueId condition(const Mask &mask, const Indices &at, size_t *proved = nullptr);
   /// An op with an effect, which stays in the innermost loop; the first one has a result.
   ir::ValueId effect(ir::OpKind kind, std::vector<ir::ValueId> operands, ir::Type type, ir::Attributes attributes = {});
   void effect(ir::OpKind kind, std::vector<ir::ValueId> operands, ir::Attributes attributes);

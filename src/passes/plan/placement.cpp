@@ -104,23 +104,38 @@ bool Placement::entersLoop(BlockId block, OpId op) const {
 }
 
 void Placement::findRoots() {
-  if (!fn.body.blocks.empty())
-    for (ValueId argument : fn.arguments())
-      if (fn.type(argument).isPointer())
-        roots[argument] = argument;
-  for (OpId id : order) {
-    const Op &op = fn.op(id);
-    if (op.kind == OpKind::For) {
-      // A carried pointer keeps the root of its initial value: what a loop may do to a pointer is to move it.
-      const Block &body = fn.block(op.regions[0].blocks[0]);
-      for (size_t i = 0; i + 1 < body.arguments.size(); ++i) {
-        roots[body.arguments[i + 1]] = roots[op.operands[3 + i]];
-        roots[op.results[i]] = roots[op.operands[3 + i]];
+  // A carried pointer keeps the root of its initial value, if what the loop hands on has that root too.
+  std::vector<bool> lost(fn.values.size(), false);
+  auto pass = [&] {
+    bool settled = true;
+    if (!fn.body.blocks.empty())
+      for (ValueId argument : fn.arguments())
+        if (fn.type(argument).isPointer())
+          roots[argument] = argument;
+    for (OpId id : order) {
+      const Op &op = fn.op(id);
+      if (op.kind == OpKind::For) {
+        const Block &body = fn.block(op.regions[0].blocks[0]);
+        for (size_t i = 0; i + 1 < body.arguments.size(); ++i) {
+          ValueId carried = body.arguments[i + 1];
+          roots[carried] = roots[op.results[i]] = lost[carried] ? kNone : roots[op.operands[3 + i]];
+        }
+      } else if (op.kind == OpKind::Yield && op.parent != kNone && fn.block(op.parent).owner != kNone &&
+                 fn.op(fn.block(op.parent).owner).kind == OpKind::For) {
+        const Block &body = fn.block(op.parent);
+        for (size_t i = 0; i < op.operands.size(); ++i)
+          if (ValueId carried = body.arguments[i + 1]; !lost[carried] && roots[op.operands[i]] != roots[carried]) {
+            lost[carried] = true;
+            settled = false;
+          }
+      } else if (op.results.size() == 1 && fn.type(op.results[0]).isPointer() && !op.operands.empty() &&
+                 (op.kind == OpKind::AddPtr || op.kind == OpKind::Bitcast || has(op.kind, kShape))) {
+        roots[op.results[0]] = roots[op.operands[0]];
       }
-    } else if (op.results.size() == 1 && fn.type(op.results[0]).isPointer() && !op.operands.empty() &&
-               (op.kind == OpKind::AddPtr || op.kind == OpKind::Bitcast || has(op.kind, kShape))) {
-      roots[op.results[0]] = roots[op.operands[0]];
     }
+    return settled;
+  };
+  while (!pass()) {
   }
 }
 

@@ -105,7 +105,7 @@ public:
   void defineMask(const ir::Op &op);
   Form formOf(ir::ValueId tileValue); ///< total: a value without structure is a term of itself
   Mask maskOf(ir::ValueId tileValue);
-  ir::ValueId limited(ir::ValueId plan, ir::Elem elem);
+  ir::ValueId distance(ir::ValueId b, ir::ValueId a, ir::Elem elem);
 
   // prefetch.cpp: the pointer's value in a later iteration or program; kNone when it does not depend on it
   ir::ValueId advanced(ir::ValueId base);

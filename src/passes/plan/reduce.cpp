@@ -128,6 +128,18 @@ static bool mayShrink(const Planner &p, OpId id, OpKind kind, const Extent &exte
       const std::vector<Bound> &box = p.masks[by.operands[2]]->box;
       if (std::find(box.begin(), box.end(), extent.bound) == box.end())
         return false;
+      // Where arguments overlap the store's loads are done before it, for the whole tile: none may go by what is left
+      // out.
+      bool loadsByIt = false;
+      for (ValueId operand : by.operands)
+        visitSlice(p, operand, [&](ValueId each, bool) {
+          OpId def = p.tile.values[each].op;
+          if (def != kNone && p.tile.op(def).kind == OpKind::Load && each != value)
+            for (ValueId of : p.tile.op(def).operands)
+              visitSlice(p, of, [&](ValueId needed, bool) { loadsByIt |= needed == value; });
+        });
+      if (loadsByIt)
+        return false;
     }
   return true;
 }

@@ -133,3 +133,58 @@ def indices_after_loop(out_ptr, steps, BLOCK: tl.constexpr):
 def above(out_ptr, n, BLOCK: tl.constexpr):
     at = tl.arange(0, BLOCK)
     tl.store(out_ptr + at, 1, mask=at > n)
+
+
+@triton.jit
+def index_under_a_mask(x_ptr, p_ptr, out_ptr, n, k, m, BLOCK: tl.constexpr):
+    at = tl.arange(0, BLOCK)
+    index = (tl.load(p_ptr + at, mask=at < n, other=0) // k) % m
+    total = tl.sum(index, 0)
+    tl.store(out_ptr + at, tl.load(x_ptr + index) + total, mask=at < n)
+
+
+@triton.jit
+def flip_from_the_middle(x_ptr, out_ptr, low, high, BLOCK: tl.constexpr):
+    at = tl.arange(0, BLOCK)
+    tl.store(out_ptr + at, tl.flip(tl.load(x_ptr + at)), mask=(at >= low) & (at < high))
+
+
+@triton.jit
+def carried_narrow(out_ptr, steps, BLOCK: tl.constexpr):
+    total = tl.zeros((BLOCK,), tl.int16)
+    for _ in range(steps):
+        total += 3
+    tl.store(out_ptr + tl.arange(0, BLOCK), total)
+
+
+@triton.jit
+def one_place_under_a_mask(p_ptr, out_ptr, n, BLOCK: tl.constexpr):
+    at = tl.arange(0, BLOCK)
+    tl.store(out_ptr + at, tl.load(p_ptr + tl.zeros((BLOCK,), tl.int32), mask=at < n), mask=at < n)
+
+
+@triton.jit
+def ping_pong(x_ptr, y_ptr, out_ptr, steps, BLOCK: tl.constexpr):
+    at = tl.arange(0, BLOCK)
+    source, target = x_ptr, y_ptr
+    for step in range(steps):
+        x = tl.load(source + at)
+        tl.store(target + at, x + step)
+        tl.store(out_ptr + step * BLOCK + at, x * 100)
+        source, target = target, source
+
+
+@triton.jit
+def far_bounds(out_ptr, low, high, BLOCK: tl.constexpr):
+    at = tl.arange(0, BLOCK)
+    tl.store(out_ptr + at, 1, mask=at + low < high)
+
+
+@triton.jit
+def squares_before_a_dot(x_ptr, out_ptr, TIMES: tl.constexpr, SIZE: tl.constexpr):
+    r = tl.arange(0, SIZE)
+    at = r[:, None] * SIZE + r[None, :]
+    x = tl.load(x_ptr + at)
+    for _ in tl.static_range(TIMES):
+        x = x * x
+    tl.store(out_ptr + at, tl.dot(x, x, input_precision="ieee"))
