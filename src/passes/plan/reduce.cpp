@@ -3,6 +3,7 @@
 #include "passes/plan/slice.h"
 
 #include <algorithm>
+#include <functional>
 
 namespace opw::passes {
 
@@ -159,6 +160,91 @@ static ValueId combineMany(Planner &p, Nest &nest, OpKind kind, ValueId acc, Val
   return nest.emit(OpKind::Select, {any, nest.emit(kind, {acc, value}, type), acc}, type);
 }
 
+namespace {
+
+/// A reduction that is being lowered: the loops over the other dimensions are open, and `at` holds their indices.
+struct Reduction {
+  Planner &p;
+  Nest &nest;
+  const Op &op;
+  unsigned axis;
+  Indices at;
+  /// The elements of all operands at an index, with what is written on the way.
+  std::function<std::vector<ValueId>(const Indices &)> elements;
+
+  std::vector<ValueId> elementsAt(ValueId position) {
+    at[axis] = position;
+    return elements(at);
+  }
+  std::vector<ValueId> combined(const std::vector<ValueId> &carried, const std::vector<ValueId> &next) {
+    std::vector<ValueId> arguments = carried;
+    arguments.insert(arguments.end(), next.begin(), next.end());
+    return nest.evalRegion(op.regions[0].blocks[0], arguments);
+  }
+};
+
+/// With a combine function of its own: one element after the other.
+std::vector<ValueId> reduceInOrder(Reduction &r) {
+  std::vector<ValueId> start = r.elementsAt(r.p.constant(0));
+  int64_t size = r.p.tile.type(r.op.operands[0]).dim(r.axis);
+  ValueId position = r.nest.open(r.p.constant(1), r.p.constant(size), false, start);
+  std::vector<ValueId> carried = r.nest.carried();
+  return r.nest.close(r.combined(carried, r.elementsAt(position)));
+}
+
+/// The same along the lanes. The function need not be commutative: each lane combines a stretch of neighbours, and at
+/// the end the lanes are combined one by one, in order.
+std::vector<ValueId> reduceInStretches(Reduction &r, int64_t count) {
+  Planner &p = r.p;
+  ValueId zero = p.constant(0), width = p.constant(count);
+  const int64_t stretch = p.tile.type(r.op.operands[0]).dim(r.axis) / count;
+  std::vector<ValueId> parts;
+  for (ValueId operand : r.op.operands)
+    parts.push_back(p.allocate(p.tile.type(operand).element(), count));
+  ValueId each = r.nest.open(zero, width, true);
+  ValueId begin = r.nest.mul(each, p.constant(stretch));
+  ValueId turn = r.nest.open(p.constant(1), p.constant(stretch), false, r.elementsAt(begin));
+  std::vector<ValueId> carried = r.nest.carried();
+  std::vector<ValueId> sums = r.nest.close(r.combined(carried, r.elementsAt(r.nest.add(begin, turn))));
+  for (size_t i = 0; i < parts.size(); ++i)
+    r.nest.storeMemory(parts[i], each, sums[i], kNone);
+  r.nest.close();
+
+  auto partAt = [&](ValueId index) {
+    std::vector<ValueId> values;
+    for (size_t i = 0; i < parts.size(); ++i)
+      values.push_back(r.nest.effect(OpKind::PlanLoad, {parts[i], index}, p.tile.type(r.op.operands[i]).element()));
+    return values;
+  };
+  ValueId next = r.nest.open(p.constant(1), width, false, partAt(zero));
+  carried = r.nest.carried();
+  return r.nest.close(r.combined(carried, partAt(next)));
+}
+
+/// With one commutative operation: accumulators that start from its identity, in lanes or not; `box` bounds the axis,
+/// and what is beyond it is combined at once.
+ValueId reduceBy(Reduction &r, OpKind kind, bool inLanes, const std::vector<Bound> &box) {
+  Planner &p = r.p;
+  const Type shape = p.tile.type(r.op.operands[0]);
+  std::vector<std::string> combine;
+  if (inLanes)
+    combine.emplace_back(name(kind));
+  auto [lo, hi] = boundsOf(p, shape, r.axis, box);
+  ValueId position = r.nest.open(lo, hi, inLanes, {identityOf(p, kind, shape.element())}, combine);
+  r.at[r.axis] = position;
+  r.nest.assume(r.at, box);
+  ValueId element = r.elementsAt(position)[0];
+  ValueId result = r.nest.close({r.nest.emit(kind, {r.nest.carried()[0], element}, shape.element())})[0];
+  if (box.empty())
+    return result;
+  r.at[r.axis] = p.constant(0);
+  ValueId live = p.maximum(p.sub(hi, lo), p.constant(0));
+  ValueId outside = evalOutside(p, r.nest, r.op.operands[0], r.at, static_cast<int>(r.axis));
+  return combineMany(p, r.nest, kind, result, outside, p.sub(p.constant(shape.dim(r.axis)), live));
+}
+
+} // namespace
+
 void Planner::lowerReduce(OpId id, ValueId fills) {
   const Op &op = tile.op(id);
   const Type shape = tile.type(op.operands[0]);
@@ -167,8 +253,6 @@ void Planner::lowerReduce(OpId id, ValueId fills) {
   bool simple = combineOf(tile, op, kind);
 
   int lane = chooseLane(*this, op.operands, shape, kNone);
-  // A combine function of its own along the lanes need not be commutative: each of a few lanes combines a stretch of
-  // neighbours, and at the end they are combined one by one, in order.
   const int64_t partials = int64_t{2} * options.vectorLanes;
   bool inPartials = !simple && lane == static_cast<int>(axis) && shape.dim(axis) >= 4 * partials;
   if (!simple && lane == static_cast<int>(axis) && !inPartials) {
@@ -212,90 +296,31 @@ void Planner::lowerReduce(OpId id, ValueId fills) {
     for (ValueId index : at)
       outerLoops += !isConstantEqual(index, 0);
 
+    Reduction reduction{*this, nest, op, axis, at, [&](const Indices &where) {
+                          std::vector<ValueId> elements;
+                          for (ValueId operand : op.operands)
+                            elements.push_back(nest.eval(operand, where));
+                          for (auto &[value, dot] : packsHere) {
+                            Buffer buffer = makeBuffer(value, lane, Type::scalar(Elem::F32));
+                            ValueId element = nest.eval(value, where);
+                            if (plan.type(element).elem != Elem::F32)
+                              element = nest.emit(OpKind::ExtF, {element}, Type::scalar(Elem::F32));
+                            nest.store(buffer, where, shape, element);
+                            packed.emplace_back(value, buffer);
+                          }
+                          return elements;
+                        }};
     std::vector<ValueId> results;
-    auto body = [&](const Indices &where) {
-      std::vector<ValueId> elements;
-      for (ValueId operand : op.operands)
-        elements.push_back(nest.eval(operand, where));
-      for (auto &[value, dot] : packsHere) {
-        Buffer buffer = makeBuffer(value, lane, Type::scalar(Elem::F32));
-        ValueId element = nest.eval(value, where);
-        if (plan.type(element).elem != Elem::F32)
-          element = nest.emit(OpKind::ExtF, {element}, Type::scalar(Elem::F32));
-        nest.store(buffer, where, shape, element);
-        packed.emplace_back(value, buffer);
-      }
-      return elements;
-    };
     if (simple) {
-      ValueId start = identityOf(*this, kind, shape.element());
-      std::vector<std::string> combine;
-      if (laneReduces)
-        combine.emplace_back(name(kind));
       Extent extent = extentAlong(*this, op.operands[0], static_cast<int>(axis));
-      bool shrink = packsHere.empty() && mayShrink(*this, id, kind, extent, sinks);
       std::vector<Bound> box;
-      if (shrink)
+      if (packsHere.empty() && mayShrink(*this, id, kind, extent, sinks))
         box.push_back(extent.bound);
-      auto [lo, hi] = boundsOf(*this, shape, axis, box);
-      at[axis] = nest.open(lo, hi, laneReduces, {start}, combine);
-      nest.assume(at, box);
-      std::vector<ValueId> elements = body(at);
-      ValueId next = nest.emit(kind, {nest.carried()[0], elements[0]}, shape.element());
-      results = nest.close({next});
-      if (shrink) {
-        at[axis] = constant(0);
-        ValueId live = maximum(sub(hi, lo), constant(0));
-        ValueId outside = evalOutside(*this, nest, op.operands[0], at, static_cast<int>(axis));
-        results[0] = combineMany(*this, nest, kind, results[0], outside, sub(constant(shape.dim(axis)), live));
-      }
-    } else if (inPartials) {
-      ValueId width = constant(partials), zero = constant(0);
-      std::vector<ValueId> parts;
-      for (ValueId operand : op.operands)
-        parts.push_back(allocate(tile.type(operand).element(), partials));
-      ValueId each = nest.open(zero, width, true);
-      const int64_t stretch = shape.dim(axis) / partials;
-      ValueId begin = nest.mul(each, constant(stretch));
-      at[axis] = begin;
-      std::vector<ValueId> start;
-      for (ValueId operand : op.operands)
-        start.push_back(nest.eval(operand, at));
-      ValueId turn = nest.open(constant(1), constant(stretch), false, start);
-      at[axis] = nest.add(begin, turn);
-      std::vector<ValueId> arguments = nest.carried(), elements = body(at);
-      arguments.insert(arguments.end(), elements.begin(), elements.end());
-      std::vector<ValueId> combined = nest.close(nest.evalRegion(op.regions[0].blocks[0], arguments));
-      for (size_t i = 0; i < parts.size(); ++i)
-        nest.storeMemory(parts[i], each, combined[i], kNone);
-      nest.close();
-      auto partAt = [&](ValueId index) {
-        std::vector<ValueId> values;
-        for (ValueId part : parts) {
-          Type type = plan.type(part);
-          --type.pointerDepth;
-          values.push_back(nest.effect(OpKind::PlanLoad, {part, index}, type));
-        }
-        return values;
-      };
-      std::vector<ValueId> first = partAt(zero);
-      ValueId next = nest.open(constant(1), width, false, first);
-      arguments = nest.carried();
-      std::vector<ValueId> others = partAt(next);
-      arguments.insert(arguments.end(), others.begin(), others.end());
-      results = nest.close(nest.evalRegion(op.regions[0].blocks[0], arguments));
+      results = {reduceBy(reduction, kind, laneReduces, box)};
     } else {
-      Indices first = at;
-      first[axis] = constant(0);
-      std::vector<ValueId> start;
-      for (ValueId operand : op.operands)
-        start.push_back(nest.eval(operand, first));
-      at[axis] = nest.open(constant(1), constant(shape.dim(axis)), false, start);
-      std::vector<ValueId> arguments = nest.carried();
-      std::vector<ValueId> elements = body(at);
-      arguments.insert(arguments.end(), elements.begin(), elements.end());
-      results = nest.close(nest.evalRegion(op.regions[0].blocks[0], arguments));
+      results = inPartials ? reduceInStretches(reduction, partials) : reduceInOrder(reduction);
     }
+    at = reduction.at;
     if (into.empty()) {
       for (size_t i = 0; i < results.size(); ++i)
         scalars[op.results[i]] = results[i];
