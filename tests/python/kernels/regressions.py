@@ -146,7 +146,7 @@ def index_under_a_mask(x_ptr, p_ptr, out_ptr, n, k, m, BLOCK: tl.constexpr):
 @triton.jit
 def flip_from_the_middle(x_ptr, out_ptr, low, high, BLOCK: tl.constexpr):
     at = tl.arange(0, BLOCK)
-    tl.store(out_ptr + at, tl.flip(tl.load(x_ptr + at)), mask=(at >= low) & (at < high))
+    tl.store(out_ptr + at, tl.flip(tl.load(x_ptr + at), 0), mask=(at >= low) & (at < high))
 
 
 @triton.jit
