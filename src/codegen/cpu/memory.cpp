@@ -289,8 +289,8 @@ void Emitter::emitPrefetch(const Op &op) {
   element.pointerDepth--;
   unsigned bytes = element.isPointer() ? 8 : byteWidth(element.elem);
   llvm::Type *type = element.isPointer() || element.elem != Elem::I1 ? typeOf(element) : b.getInt8Ty();
-  if (shape(op.operands[1]) == Shape::Lanes)
-    return; // scattered addresses are not worth it
+  if (shape(op.operands[1]) == Shape::Lanes || !lane.active.empty())
+    return; // scattered addresses are not worth it, and a tail is short
   llvm::Value *start = b.CreateGEP(type, base, slots[op.operands[1]].scalar);
   uint64_t span = shape(op.operands[1]) == Shape::Linear ? uint64_t{lane.width} * lane.parts * bytes : 1;
   for (uint64_t at = 0; at < span; at += level.prefetchLine)

@@ -53,6 +53,8 @@ constexpr unsigned kMaxChain = 400;
 
 /// Places from where one nest may compute a virtual value, each with other indices.
 constexpr size_t kMaxPaths = 16;
+/// What is computed by so few ops, as a range or a piece of one, is better computed again than read from a buffer.
+constexpr unsigned kShortChain = 4;
 
 constexpr double kLoadNear = 1, kLoadFar = 3, kIndexOp = 0.1;
 constexpr int64_t kNearBytes = 16 << 10;
@@ -140,7 +142,7 @@ void Placement::findRoots() {
 }
 
 void Placement::estimateCosts() {
-  std::vector<unsigned> chain(fn.values.size(), 0);
+  chain.assign(fn.values.size(), 0);
   ends.assign(fn.values.size(), false);
   for (OpId id : order) {
     const Op &op = fn.op(id);
@@ -292,7 +294,8 @@ void Placement::decide() {
       findPaths(result);
       const Type type = fn.type(result);
       const std::vector<OpId> &pulls = pulledBy[result];
-      bool unbounded = (ends[result] || paths[result].size() > kMaxPaths) && !isAnchor(op);
+      bool unbounded =
+          (ends[result] || (paths[result].size() > kMaxPaths && chain[result] > kShortChain)) && !isAnchor(op);
       bool computes = has(op.kind, kElementwise) || op.kind == OpKind::Load || unbounded;
       bool isAddress = type.isPointer() && op.kind != OpKind::Load && !unbounded;
       if (!type.isTile() || isAddress || pulls.empty() || !computes)

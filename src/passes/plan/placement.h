@@ -46,6 +46,7 @@ private:
   std::vector<Decision> decisions;
   std::vector<ir::ValueId> roots;
   std::vector<double> cost;
+  std::vector<unsigned> chain;              ///< length of the longest chain of virtual ops that ends in a value
   std::vector<std::vector<uint64_t>> paths; ///< changes of indices between a value and the nests that compute it
   std::vector<bool> ends; ///< the last of a chain of virtual values that is as long as recursion may follow
 
