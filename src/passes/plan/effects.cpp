@@ -10,18 +10,8 @@ void Planner::lowerAtomic(OpId id) {
   const Op &op = tile.op(id);
   const Type shape = tile.type(op.operands[0]);
   bool isUsed = !op.results.empty() && !placement.users()[op.results[0]].empty();
-  if (!shape.isTile()) {
-    std::vector<ValueId> operands;
-    for (ValueId operand : op.operands)
-      operands.push_back(scalar(operand));
-    std::vector<Type> types;
-    for (ValueId result : op.results)
-      types.push_back(tile.type(result));
-    OpId made = builder.create(op.kind, std::move(operands), types, op.attributes);
-    for (size_t i = 0; i < op.results.size(); ++i)
-      scalars[op.results[i]] = plan.op(made).results[i];
-    return;
-  }
+  if (!shape.isTile())
+    return lowerScalarOp(op);
   if (op.kind != OpKind::AtomicLoad)
     keepLoads(op.operands, op.operands[0]);
   Form form = formOf(op.operands[0]);
