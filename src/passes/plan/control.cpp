@@ -211,15 +211,13 @@ void Planner::lowerWhile(OpId id) {
   const Block &before = tile.block(op.regions[0].blocks[0]), &after = tile.block(op.regions[1].blocks[0]);
   const Op &condition = tile.op(before.ops.back()), &yield = tile.op(after.ops.back());
   std::vector<ValueId> inits;
-  std::vector<Type> carriedTypes, handedTypes;
+  std::vector<Type> handedTypes;
   for (size_t i = 0; i < op.operands.size(); ++i) {
     ValueId argument = before.arguments[i];
-    if (tile.type(argument).isTile()) {
+    if (tile.type(argument).isTile())
       buffers[argument] = startCarried(argument, op.operands[i]);
-    } else {
+    else
       inits.push_back(scalar(op.operands[i]));
-      carriedTypes.push_back(tile.type(argument));
-    }
   }
   for (ValueId result : op.results)
     if (!tile.type(result).isTile())
