@@ -213,7 +213,7 @@ def test_readme_example_runs(root, tmp_path):
         else:
             for command in text.strip().splitlines():
                 if command not in elsewhere:
-                    words = command.split()
+                    words = shlex.split(command)
                     assert words[0] == "opwright"
                     done = subprocess.run(
                         [sys.executable, "-m", *words], cwd=tmp_path, env=environment, text=True, capture_output=True
