@@ -6,8 +6,8 @@ from __future__ import annotations
 import sys
 
 import numpy as np
+from guard import forbidden, guarded
 
-from .guard import forbidden, guarded
 from .kernels import guard_pages as k
 from .kit import launch, rng
 

@@ -180,15 +180,15 @@ def test_torch_tensors(which):
 
 
 AT_THE_EDGE = """
-import sys; sys.path.insert(0, {here!r})
+import sys; sys.path[:0] = [{here!r}, {tests!r}]
 import numpy, opwright, test_triton_kernels
-from kernels.pages import at_edge
+from guard import guarded
 for which, make in test_triton_kernels.CASES.items():
     for end in (True, False):
         print(which, end, flush=True)
         case = make()
         dense = {{n: v for n, v in case.args.items() if isinstance(v, numpy.ndarray) and v.flags.c_contiguous}}
-        case.args.update((n, at_edge(v, end)) for n, v in dense.items())
+        case.args.update((n, guarded(v, end)) for n, v in dense.items())
         case.run(opwright.tensor)
 print("done")
 """
@@ -196,7 +196,8 @@ print("done")
 
 def test_memory_beside_an_array_is_not_touched():
     """Not even read: every array ends, then begins, at a page that may not be touched. In a process that may die of it."""
-    code = AT_THE_EDGE.format(here=str(Path(__file__).parent))
+    here = Path(__file__).parent
+    code = AT_THE_EDGE.format(here=str(here), tests=str(here.parent))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0 and done.stdout.endswith("done\n"), f"{done.stdout[-100:]}\n{done.stderr}"
 
