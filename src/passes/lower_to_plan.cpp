@@ -8,6 +8,29 @@ namespace opw::passes {
 
 using namespace ir;
 
+/// The booleans that the masks of loads and stores are made of.
+static std::vector<bool> accessMasks(const Function &tile) {
+  std::vector<bool> result(tile.values.size(), false);
+  std::vector<ValueId> work;
+  for (const Op &op : tile.ops) {
+    size_t mask = op.kind == OpKind::Load ? 1 : 2;
+    if ((op.kind == OpKind::Load || op.kind == OpKind::Store) && op.operands.size() > mask)
+      work.push_back(op.operands[mask]);
+  }
+  while (!work.empty()) {
+    ValueId value = work.back();
+    work.pop_back();
+    OpId def = tile.values[value].op;
+    if (result[value] || def == kNone)
+      continue;
+    result[value] = true;
+    const Op &op = tile.op(def);
+    if (op.kind == OpKind::AndI || has(op.kind, kShape))
+      work.insert(work.end(), op.operands.begin(), op.operands.end());
+  }
+  return result;
+}
+
 Planner::Planner(const Module &module, const Function &tile, const PlanOptions &options)
     : module(module), tile(tile), options(options), builder(plan, 0), placement(tile, options.argsDisjoint) {
   scalars.assign(tile.values.size(), kNone);
@@ -16,6 +39,7 @@ Planner::Planner(const Module &module, const Function &tile, const PlanOptions &
   buffers.resize(tile.values.size());
   timesRead.assign(tile.values.size(), 0);
   lowered.assign(tile.ops.size(), false);
+  guardsAccess = accessMasks(tile);
 }
 
 void Planner::refuse(OpId id, std::string message, std::string hint) const {

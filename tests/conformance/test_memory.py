@@ -367,3 +367,50 @@ def test_steps_in_place(n, distance):
         y[:n] = x[:n] + x[1 : n + 1] * 3 + np.int32(step)
     launch(k.many_steps, 1, memory[100:], memory[100 + distance :], 5, n, BLOCK=64)
     np.testing.assert_array_equal(memory, expected)
+
+
+INT_MAX = 2**31 - 1
+
+
+@pytest.mark.parametrize("high", [-(2**31), -(2**31) + 10, 0, 5, INT_MAX - 20, INT_MAX])
+@pytest.mark.parametrize("low", [-(2**31), -5, 0, INT_MAX - 200, INT_MAX - 63])
+def test_masks_that_count_up_to_the_largest_integer(low, high):
+    x, out = ints(64), np.zeros(64, np.int32)
+    launch(k.shifted_mask, 1, x, out, low, high, BLOCK=64)
+    inside = low + np.arange(64) < high
+    np.testing.assert_array_equal(out, np.where(inside, x, 0))
+
+
+@pytest.mark.parametrize("low", [INT_MAX - 62, INT_MAX - 3, INT_MAX])
+def test_a_mask_that_wraps_inside_the_tile_is_an_error(low):
+    x, out = ints(64), np.zeros(64, np.int32)
+    with pytest.raises(RuntimeError, match=r"(?s)memory.py:\d+: .*wraps inside the tile.*kernel 'shifted_mask'"):
+        launch(k.shifted_mask, 1, x, out, low, 10, BLOCK=64)
+    assert not out.any()
+
+
+@pytest.mark.parametrize("high", [-(2**31) + 20, 0, INT_MAX])
+@pytest.mark.parametrize(("a", "b"), [(0, 0), (INT_MAX, INT_MAX), (INT_MAX, 5), (-(2**31), -(2**31) + 1), (1000, -990)])
+def test_masks_of_sums_that_wrap_alike_in_all_elements(a, b, high):
+    x, out = ints(64), np.zeros(64, np.int32)
+    launch(k.split_mask, 1, x, out, a, b, high, BLOCK=64)
+    with np.errstate(over="ignore"):
+        inside = np.int32(a) + np.int32(b) + np.arange(64, dtype=np.int32) < np.int32(high) + np.int32(1)
+    np.testing.assert_array_equal(out, np.where(inside, x, 0))
+
+
+@pytest.mark.parametrize("high", [-(2**31) + 20, 0, 70, INT_MAX - 10, INT_MAX])
+@pytest.mark.parametrize("block", [0, 1, -1, 2**25 - 1, 2**25, 2**25 + 1, 2**26])
+def test_masks_of_blocks(block, high):
+    x, out = ints(64), np.zeros(64, np.int32)
+    launch(k.block_mask, 1, x, out, block, high, BLOCK=64)
+    at = (block * 64 + np.arange(64)).astype(np.int32)
+    np.testing.assert_array_equal(out, np.where(at < high, x, 0))
+
+
+@pytest.mark.parametrize("low", [0, INT_MAX - 63, INT_MAX - 30, INT_MAX])
+def test_selected_data_wraps(low):
+    out = np.zeros(64, np.int32)
+    launch(k.shifted_select, 1, out, low, 10, BLOCK=64)
+    i = np.arange(64, dtype=np.int32)
+    np.testing.assert_array_equal(out, np.where(i + np.int32(low) < 10, i, -1))

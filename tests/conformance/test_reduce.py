@@ -41,7 +41,7 @@ def widened(f, type_):
         return T["u32"] if type_ in UNSIGNED else T["i32"]
     if f in (k.max_, k.min_) and small(type_):
         return T["fp32"] if type_.is_float else T["i32"]
-    if f in ARGUMENTS:
+    if f in ARGUMENTS_ALL:
         return T["i32"]
     return type_
 
@@ -179,6 +179,44 @@ def test_arguments(place, f, type_):
     else:
         found = np.take_along_axis(x.values, np.expand_dims(out.array, axis), axis).squeeze(axis)
         np.testing.assert_array_equal(found, ANY_ARGUMENT[f](x.values, axis=axis))
+
+
+def first_in_order(x, better):
+    """What combining one element after the other gives: a NaN loses to what comes after it, and wins over what came before."""
+    value, index = x[0], 0
+    for i in range(1, len(x)):
+        if not (better(value, x[i]) or value == x[i]):
+            value, index = x[i], i
+    return index
+
+
+@pytest.mark.parametrize("count", [None, 0, 1, 31, 32, 500, 1000])
+@pytest.mark.parametrize(
+    "nans", [[], [0], [511], [3, 40, 700], [900, 999, 1023], range(1024)], ids=lambda n: str(len(n))
+)
+@pytest.mark.parametrize("f", [k.argmax, k.argmin], ids=names)
+def test_arguments_of_long_rows(f, nans, count):
+    x = rng(8).integers(-9, 9, 1024).astype(np.float32)
+    x[5::7] *= -0.0
+    x[list(nans)] = np.nan
+    out = run(f, Data.of(T["fp32"], x), 0, count=count, other=-3.0)
+    seen = np.where(np.arange(1024) < (1024 if count is None else count), x, np.float32(-3))
+    assert out.array == first_in_order(seen, np.greater if f is k.argmax else np.less)
+
+
+@pytest.mark.parametrize("f", ARGUMENTS_ALL, ids=names)
+@pytest.mark.parametrize("type_", [T[n] for n in ("i8", "u8", "u32", "i64", "u64", "fp16", "fp64")], ids=names)
+@pytest.mark.parametrize("shape", [(256,), (4, 512), (2, 1024), (512, 4)], ids=str)
+def test_arguments_along_lanes(shape, type_, f):
+    x = Data.of(type_, rng(7).permutation(values(type_, int(np.prod(shape)))).reshape(shape))
+    if type_.is_float:
+        x = Data.of(type_, np.nan_to_num(x.values, nan=0.0, posinf=np.inf, neginf=-np.inf))
+    axis = len(shape) - 1
+    out = run(f, x, axis)
+    found = np.take_along_axis(x.values, np.expand_dims(out.array, axis), axis).squeeze(axis)
+    np.testing.assert_array_equal(found, {**ARGUMENTS_ALL, k.argmax: np.max, k.argmin: np.min}[f](x.values, axis=axis))
+    if f in ARGUMENTS:
+        check(out, ARGUMENTS[f](x.values, axis=axis))
 
 
 @pytest.mark.parametrize("largest", [False, True])

@@ -130,9 +130,17 @@ private:
 
   struct Census {
     unsigned widest = 0;   ///< bits of the widest element computed in lanes
-    unsigned weight = 0;   ///< vector instructions, roughly
+    unsigned weight = 0;   ///< vector instructions outside of inner loops, roughly
+    unsigned perTurn = 0;  ///< those of the heaviest inner loop
     bool unmasked = false; ///< accesses of elements that the level has no masks for
     bool innerLoop = false;
+
+    void addLoop(const Census &body) {
+      widest = std::max(widest, body.widest);
+      perTurn = std::max({perTurn, body.weight, body.perTurn});
+      unmasked |= body.unmasked;
+      innerLoop = true;
+    }
   };
 
   void visitBlocks(const Region &region) {
@@ -187,10 +195,10 @@ private:
     unsigned bits = std::max(census.widest, 8u);
     unsigned width = std::max(level.lanes(bits), 8u);
     unsigned unroll;
-    if (accumulates)
+    if (census.innerLoop)
+      unroll = census.perTurn <= 6 ? 4 : census.perTurn <= 20 ? 2 : 1; // a turn may wait for the last one
+    else if (accumulates)
       unroll = census.weight <= 3 ? 4 : census.weight <= 10 ? 2 : 1; // long bodies overlap by themselves
-    else if (census.innerLoop)
-      unroll = census.weight <= 6 ? 4 : census.weight <= 12 ? 2 : 1;
     else
       unroll = census.weight <= 12 ? 2 : 1;
     int64_t limit = form.limit.value_or(INT64_MAX);
@@ -360,11 +368,13 @@ private:
   void count(const Block &block, Census &census) const {
     for (OpId id : block.ops) {
       const Op &op = fn.op(id);
-      if (op.kind == OpKind::PlanLoop || op.kind == OpKind::While)
-        census.innerLoop = true;
+      bool loops = op.kind == OpKind::PlanLoop || op.kind == OpKind::While;
+      Census body;
       for (const Region &region : op.regions)
         for (BlockId inner : region.blocks)
-          count(fn.block(inner), census);
+          count(fn.block(inner), loops ? body : census);
+      if (loops)
+        census.addLoop(body);
       if (has(op.kind, kTerminator) || op.kind == OpKind::PlanLoop)
         continue;
       bool lanes = false;

@@ -1,4 +1,5 @@
 // Transfer functions of access forms and masks, one op at a time, in program order.
+#include "ir/number.h"
 #include "passes/plan/planner.h"
 
 #include <algorithm>
@@ -125,6 +126,65 @@ ValueId Planner::distance(ValueId b, ValueId a, Elem elem) {
   return minimum(maximum(exact, constant(-limit)), constant(limit));
 }
 
+/// The variable of a signed loop, which is as wide as an index but equals the narrow one of the source.
+static bool isLoopVariable(const Function &plan, ValueId value) {
+  const Value &v = plan.values[value];
+  OpId owner = v.op == kNone ? plan.block(v.block).owner : kNone;
+  return owner != kNone && plan.op(owner).kind == OpKind::PlanLoop && v.index == 0;
+}
+
+/// Whether a scalar is a multiple of that power of two whatever the arguments are. Sums and products stay one where
+/// they wrap.
+static bool isMultiple(const Planner &p, ValueId value, int64_t power, unsigned depth = 8) {
+  int64_t known = 0;
+  if (p.isConstant(value, known))
+    return known % power == 0;
+  if (depth == 0)
+    return false;
+  auto in = [&](OpId op, unsigned i) { return isMultiple(p, p.plan.op(op).operands[i], power, depth - 1); };
+  if (isLoopVariable(p.plan, value)) {
+    OpId loop = p.plan.block(p.plan.values[value].block).owner;
+    return in(loop, 0) && in(loop, 2);
+  }
+  OpId op = p.plan.values[value].op;
+  if (op == kNone)
+    return false;
+  switch (p.plan.op(op).kind) {
+  case OpKind::ExtSI:
+  case OpKind::TruncI:
+    return in(op, 0);
+  case OpKind::AddI:
+  case OpKind::SubI:
+    return in(op, 0) && in(op, 1);
+  case OpKind::MulI:
+    return in(op, 0) || in(op, 1);
+  default:
+    return false;
+  }
+}
+
+/// A sum of integers of that type, in its own width.
+ValueId Planner::wrapped(ValueId sum, Elem elem) {
+  OpId op = plan.values[sum].op;
+  if (elem == Elem::I64 || (op != kNone && plan.op(op).kind == OpKind::ExtSI) || isLoopVariable(plan, sum))
+    return sum;
+  int64_t value = 0;
+  if (isConstant(sum, value))
+    return constant(wrapInteger(value, elem));
+  return extend(builder.value(OpKind::TruncI, {sum}, Type::scalar(elem)));
+}
+
+/// Ends the launch with an error where base, base + 1, ... base + count - 1 wrap: what is in bounds would be no box.
+void Planner::requireNoWrap(ValueId base, Elem elem, int64_t count) {
+  if (isMultiple(*this, base, count)) // as the block of a program is: then the last one ends at the largest integer
+    return;
+  Attributes attributes;
+  attributes.set("message", Attribute::string("the int32 sum in this mask wraps inside the tile; compute it in int64"));
+  int64_t largest = elem == Elem::I64 ? INT64_MAX : (int64_t{1} << (bitWidth(elem) - 1)) - 1;
+  ValueId last = constant(largest - (count - 1));
+  builder.create(OpKind::Assert, {compare("sle", base, last)}, {}, std::move(attributes));
+}
+
 void Planner::defineMask(const Op &op) {
   ValueId result = op.results[0];
   const Type type = tile.type(result);
@@ -178,10 +238,16 @@ void Planner::defineMask(const Op &op) {
         return;
       dim = static_cast<int>(d);
     }
-    // i ? edge. The left side counts up from its base: with a small constant one it cannot wrap.
+    // i ? edge, where the left side counts up from its base without wrapping.
+    a.base = wrapped(a.base, operand.elem);
+    b.base = wrapped(b.base, operand.elem);
     ValueId edge = distance(b.base, a.base, operand.elem);
     int64_t start = 0;
     bool exact = isConstant(a.base, start) && start > -(1 << 30) && start < 1 << 30;
+    if (!exact && guardsAccess[result]) {
+      requireNoWrap(a.base, operand.elem, type.dim(static_cast<unsigned>(dim)));
+      exact = true;
+    }
     Bound bound{static_cast<unsigned>(dim), kNone, kNone, exact};
     if (predicate == "slt")
       bound.hi = edge;

@@ -52,8 +52,8 @@ struct Form {
 struct Bound {
   unsigned dim;
   ir::ValueId lo, hi;
-  /// The compare that it comes from cannot wrap in its own type. Where one may, the bound holds for accesses alone:
-  /// their addresses wrap alike and leave every tensor.
+  /// The compare that it comes from cannot wrap in its own type: that is known, or was required where the compare
+  /// stands, as it is for masks of loads and stores. Other compares are evaluated element by element.
   bool exact = false;
   bool operator==(const Bound &) const = default;
 };

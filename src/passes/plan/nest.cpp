@@ -383,6 +383,8 @@ std::vector<ValueId> Nest::evalBlock(BlockId block, std::map<ValueId, ValueId> &
   };
   for (OpId id : p.tile.block(block).ops) {
     const Op &op = p.tile.op(id);
+    if (op.results.size() == 1 && values.contains(op.results[0]))
+      continue;
     std::vector<ValueId> operands;
     for (ValueId operand : op.operands)
       operands.push_back(valueOf(operand));
@@ -407,11 +409,11 @@ std::vector<ValueId> Nest::evalBlock(BlockId block, std::map<ValueId, ValueId> &
   return {};
 }
 
-std::vector<ValueId> Nest::evalRegion(BlockId block, const std::vector<ValueId> &arguments) {
-  std::map<ValueId, ValueId> values;
+std::vector<ValueId> Nest::evalRegion(BlockId block, const std::vector<ValueId> &arguments,
+                                      std::map<ValueId, ValueId> known) {
   for (size_t i = 0; i < arguments.size(); ++i)
-    values[p.tile.block(block).arguments[i]] = arguments[i];
-  return evalBlock(block, values);
+    known[p.tile.block(block).arguments[i]] = arguments[i];
+  return evalBlock(block, known);
 }
 
 std::vector<ValueId> Nest::runRegion(BlockId block, const std::vector<ValueId> &arguments) {

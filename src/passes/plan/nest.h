@@ -63,8 +63,10 @@ public:
 
   /// Says that an index is group * panel + lane, so that a panel's address is made of its parts.
   void splitIndex(ir::ValueId index, ir::ValueId group, ir::ValueId lane) { parts[index] = {group, lane}; }
-  /// Computes a combine region: its block arguments stand for `arguments`; returns what it returns.
-  std::vector<ir::ValueId> evalRegion(ir::BlockId block, const std::vector<ir::ValueId> &arguments);
+  /// Computes a combine region: its block arguments stand for `arguments`; returns what it returns. `known` gives plan
+  /// values for some of its results.
+  std::vector<ir::ValueId> evalRegion(ir::BlockId block, const std::vector<ir::ValueId> &arguments,
+                                      std::map<ir::ValueId, ir::ValueId> known = {});
   /// Whether evalRegion can: arithmetic and conditionals alone, which become selects.
   static bool canEvalRegion(const ir::Function &fn, ir::BlockId block);
   /// Runs a region of any scalar ops in the innermost loop, which must not be a lane loop.

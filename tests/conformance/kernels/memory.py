@@ -309,3 +309,32 @@ def many_steps(x_ptr, y_ptr, steps, n, BLOCK: tl.constexpr):
         left = tl.load(x_ptr + at, mask=at < n, other=0)
         right = tl.load(x_ptr + at + 1, mask=at < n, other=0)
         tl.store(y_ptr + at, left + right * 3 + step, mask=at < n)
+
+
+@triton.jit
+def shifted_mask(x_ptr, out_ptr, low, high, BLOCK: tl.constexpr):
+    """The mask counts from `low`, in int32, the addresses do not."""
+    i = tl.arange(0, BLOCK)
+    mask = (i + low) < high
+    tl.store(out_ptr + i, tl.load(x_ptr + i, mask=mask, other=-1), mask=mask)
+
+
+@triton.jit
+def split_mask(x_ptr, out_ptr, a, b, high, BLOCK: tl.constexpr):
+    """Uniform sums wrap, the tile does not."""
+    i = tl.arange(0, BLOCK)
+    start = tl.full([BLOCK], 0, tl.int32) + a
+    tl.store(out_ptr + i, tl.load(x_ptr + i), mask=(start + b + i) < (tl.full([BLOCK], 1, tl.int32) + high))
+
+
+@triton.jit
+def shifted_select(out_ptr, low, high, BLOCK: tl.constexpr):
+    i = tl.arange(0, BLOCK)
+    tl.store(out_ptr + i, tl.where(i + low < high, i, -1))
+
+
+@triton.jit
+def block_mask(x_ptr, out_ptr, block, high, BLOCK: tl.constexpr):
+    """As the blocks of programs: `block * BLOCK` may wrap, the block does not."""
+    i = tl.arange(0, BLOCK)
+    tl.store(out_ptr + i, tl.load(x_ptr + i), mask=block * BLOCK + i < high)
