@@ -12,6 +12,8 @@ struct PlanOptions {
   bool argsDisjoint = false;
   /// Elements of the widest f32 vector of the target: decides between layouts, never correctness.
   unsigned vectorLanes = 16;
+  /// A kernel that takes more operations is refused: a plan is proportional to its kernel, so this one is enormous.
+  size_t maxOps = 300'000;
 };
 
 /// Lowers the module's entry function. The result has one function of plan ops with the same name, arguments and

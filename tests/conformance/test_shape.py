@@ -205,6 +205,16 @@ def test_topk(rows, n, count, down):
         check(out, exact[:, ::-1][:, :count] if down else exact[:, :count])
 
 
+@pytest.mark.parametrize("down", [False, True], ids=["smallest", "largest"])
+@pytest.mark.parametrize(("n", "count"), [(8, 2), (64, 8), (128, 64), (512, 4), (4096, 64), (4096, 2048), (32, 32)])
+def test_topk_of_one_dimension(n, count, down):
+    x = Data.of(T["fp32"], rng(n).permutation(np.arange(n) - n // 2))
+    out = Data.zeros(T["fp32"], (count,))
+    launch(k.topk_flat, 1, x, out, N=n, K=count, DOWN=down)
+    exact = np.sort(x.values)
+    check(out, exact[::-1][:count] if down else exact[:count])
+
+
 @pytest.mark.parametrize("index_type", [T["i32"], T["i64"], T["i8"]], ids=names)
 @pytest.mark.parametrize(
     ("shape", "axis", "count"),

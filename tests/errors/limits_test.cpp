@@ -46,14 +46,14 @@ std::string kernel(const std::string &body) {
          "    tt.return\n  }\n}\n";
 }
 
-Result<ir::Module> planOf(const std::string &text) {
+Result<ir::Module> planOf(const std::string &text, size_t maxOps = passes::PlanOptions().maxOps) {
   Result<ir::Module> tile = ttir::parse(text, "kernel.ttir");
   if (!tile)
     return tile;
   Result<ir::Module> normal = passes::normalize(*tile);
   if (!normal)
     return normal;
-  return passes::lowerToPlan(*normal, {.argsDisjoint = true, .vectorLanes = 16});
+  return passes::lowerToPlan(*normal, {.argsDisjoint = true, .vectorLanes = 16, .maxOps = maxOps});
 }
 
 std::string messageOf(const std::string &text) {
@@ -85,6 +85,15 @@ std::string summed(int n) {
 void expectLinear(const std::function<std::string(int)> &make) {
   size_t few = opsOf(kernel(make(30))), many = opsOf(kernel(make(60)));
   EXPECT_LT(many, 3 * few);
+}
+
+TEST(Limits, OperationsOfAPlan) {
+  std::string text = kernel(chain(50, "%f$ = arith.mulf %f~, %f~ : " + kF + "\n") + stored(50));
+  EXPECT_TRUE(planOf(text));
+  Result<ir::Module> plan = planOf(text, 40);
+  ASSERT_FALSE(plan);
+  EXPECT_EQ(plan.diagnostics()[0].message, "kernel whose plan takes more than 40 operations");
+  EXPECT_EQ(plan.diagnostics()[0].kernel, "k");
 }
 
 TEST(Growth, SumsOfIntegers) {

@@ -66,6 +66,9 @@ ValueId Nest::emit(OpKind kind, std::vector<ValueId> operands, Type type, Attrib
   if (OpId def = kind == OpKind::TruncI ? p.plan.values[operands[0]].op : kNone;
       def != kNone && p.plan.op(def).kind == OpKind::ExtUI && p.plan.type(p.plan.op(def).operands[0]) == type)
     return p.plan.op(def).operands[0];
+  if (p.plan.ops.size() > p.options.maxOps)
+    p.refuse(p.current, "kernel whose plan takes more than " + std::to_string(p.options.maxOps) + " operations",
+             "split the kernel; if it is not unusually long, this is a bug in Opwright: please report it");
   size_t at = least;
   for (ValueId operand : operands)
     at = std::max(at, level(operand));

@@ -316,7 +316,7 @@ void Placement::decide() {
       Decision &decision = decisions[result];
       decision.buffered = true;
       const Op &first = fn.op(pulls.front());
-      decision.atDefinition = mustStay || unbounded ||
+      decision.atDefinition = mustStay || unbounded || doubles ||
                               !(first.kind == OpKind::Reduce && first.parent == op.parent &&
                                 reachesIdentically(fn, first.operands[0], result));
     }

@@ -131,6 +131,12 @@ def topk(x_ptr, out_ptr, ROWS: tl.constexpr, N: tl.constexpr, K: tl.constexpr, D
 
 
 @triton.jit
+def topk_flat(x_ptr, out_ptr, N: tl.constexpr, K: tl.constexpr, DOWN: tl.constexpr):
+    """The stages before each halving are steps of the same tile."""
+    tl.store(out_ptr + tl.arange(0, K), tl.topk(tl.load(x_ptr + tl.arange(0, N)), K, descending=DOWN))
+
+
+@triton.jit
 def gather(
     x_ptr, index_ptr, out_ptr, A: tl.constexpr, B: tl.constexpr, C: tl.constexpr, D: tl.constexpr, AXIS: tl.constexpr
 ):
