@@ -77,7 +77,7 @@ def measure() -> list[Row]:
             taken,
         ),
         "matmul 512 fp32": (
-            lambda: k.matmul[(8, 8)](t(product), t(a), t(b), 512, 512, 512, BLOCK_M=64, BLOCK_N=64, BLOCK_K=64),
+            lambda: k.matmul[(4, 4)](t(product), t(a), t(b), 512, 512, 512, BLOCK_M=128, BLOCK_N=128, BLOCK_K=64),
             lambda: a @ b,
             product,
         ),

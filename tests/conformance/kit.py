@@ -1,7 +1,8 @@
 """What all families share: element types with exact encoders, data in memory, launches, comparisons, samples of cases.
 
 A reference is computed on exact values (Python integers, float64, fractions) and encoded into the element type once; nothing here
-uses the code under test. `sample` keeps the broad products short: OPW_FULL=1 runs all of them.
+uses the code under test. `sample` keeps the broad products short: OPW_FULL=1 runs all of them. OPW_TEST_LEVEL=x86-64-v3 compiles for
+that CPU level instead of the highest of this machine.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 import opwright
 
 FULL = os.environ.get("OPW_FULL", "") not in ("", "0")
+LEVEL = {"arch": os.environ["OPW_TEST_LEVEL"]} if os.environ.get("OPW_TEST_LEVEL") else {}
 
 
 def sample(cases, count: int, seed: int = 0) -> list:
@@ -241,7 +243,7 @@ def launch(kernel, grid, *args, **constants):
     """Runs the kernel; Data and arrays become tensor arguments."""
 
     grid = grid if isinstance(grid, tuple) else (grid,)
-    return kernel[grid](*[tensor_of(x) for x in args], **constants)
+    return kernel[grid](*[tensor_of(x) for x in args], **LEVEL, **constants)
 
 
 def tensor_of(x):

@@ -192,15 +192,15 @@ def test_activate():
 
 
 def test_a_cpu_below_the_lowest_level_is_refused(monkeypatch):
-    from opwright.triton_backend import driver
+    from opwright.triton_backend import level
 
     monkeypatch.setattr(_core, "host_level", lambda: "")
-    driver._host_level.cache_clear()
+    level.host_level.cache_clear()
     try:
         with pytest.raises(RuntimeError, match="this CPU is below x86-64-v3: .*AVX2"):
             CPUDriver().get_current_target()
     finally:
-        driver._host_level.cache_clear()
+        level.host_level.cache_clear()
 
 
 def test_the_extension_exports_only_its_entry():

@@ -30,7 +30,7 @@ CXX_FOLDERS = ("include", "src", "runtime", "tools", "python", "tests", "example
 OLDER_TRITONS = ("3.6.0", "3.7.1", "3.8.0")
 FUZZ_SEED = 20261124
 # Inputs of the long run, by target: the parser alone, all stages before code generation, all stages.
-FUZZ_LONG = {"fuzz_ttir": 10_000_000, "fuzz_pipeline": 1_000_000, "fuzz_emit": 20_000}
+FUZZ_LONG = {"fuzz_ttir": 1_000_000, "fuzz_pipeline": 200_000, "fuzz_emit": 20_000}
 FUZZ_KERNELS = ("tests/ir/ttir", "tests/passes", "tests/fuzz/corpus")
 LLVM_WITH_AARCH64 = "mlc-llvm-static[all]>=23.1.1.post0,<24"
 CROSS = {
@@ -241,7 +241,7 @@ def older_triton(version: str) -> Callable[[Options], None]:
             (theirs / "opwright-environment.pth").write_text(f"{ours}\n")
             env = {"TRITON_CACHE_DIR": str(venv / "cache"), "OPW_EXPECT_TRITON": version}
             call(venv / "bin" / "python", "-m", "pytest", "-q", "-m", "not install", "-p", "no:cacheprovider",
-                 "--ignore=tests/python/test_repository.py", "tests/python", env=env, what=f"Python tests failed under Triton {version}")  # fmt: skip
+                 "--ignore=tests/python/test_repository.py", "tests/python", "tests/conformance", env=env, what=f"Python tests failed under Triton {version}")  # fmt: skip
         finally:
             shutil.rmtree(venv, ignore_errors=True)
 
@@ -256,6 +256,28 @@ def sanitized(preset: str, *selection: str) -> Callable[[Options], None]:
         run_ctest(ROOT / "build" / preset, *selection, env={"UBSAN_OPTIONS": "print_stacktrace=1"})
 
     return run
+
+
+def asan_suite(options: Options) -> None:
+    """The conformance suite with the compiler and the launcher under the sanitizers of the stage asan: its module takes the place of
+    the installed one in a copy of the package."""
+    folder = ROOT / "build" / "asan"
+    site = folder / "site"
+    shutil.rmtree(site, ignore_errors=True)
+    installed = next(Path(sys.prefix).glob("lib/python3*/site-packages/opwright"))
+    shutil.copytree(installed, site / "opwright", ignore=shutil.ignore_patterns("_core*"))
+    for module in (folder / "python" / "bindings").glob("_core*.so"):
+        shutil.copy(module, site / "opwright")
+    compiler = os.environ.get("CXX", "c++")
+    runtime = subprocess.run([compiler, "-print-file-name=libasan.so"], text=True, stdout=subprocess.PIPE, check=True)
+    env = {
+        "LD_PRELOAD": runtime.stdout.strip(),
+        "ASAN_OPTIONS": "detect_leaks=0",  # the interpreter's
+        "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+        "PYTHONPATH": str(site),
+        "OPW_EXPECT_MODULE": str(site),
+    }
+    python("-m", "pytest", "-q", "tests/conformance", env=env, what="the conformance suite failed under the sanitizers")
 
 
 def aarch64(options: Options) -> None:
@@ -295,6 +317,7 @@ TESTS = [Stage("unit", unit), Stage("fuzz", fuzz), Stage("pytest", pytest), Stag
 MORE = [
     *(Stage(f"triton-{version}", older_triton(version)) for version in OLDER_TRITONS),
     Stage("asan", sanitized("asan", "-LE", "fuzz"), needs_build=False),
+    Stage("asan-suite", asan_suite),
     Stage("fuzz-long", fuzz_long, needs_build=False),
     Stage("tsan", sanitized("tsan", "-R", "pool|launch"), needs_build=False),
     Stage("aarch64", aarch64, needs_build=False),

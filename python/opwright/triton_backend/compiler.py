@@ -16,6 +16,8 @@ from typing import Any
 
 from triton.backends.compiler import BaseBackend, GPUTarget
 
+from opwright.triton_backend.level import host_level
+
 # How the binary differs from a plain ELF object: a trailer of this mark and a digest (see seal).
 _MARK = b"OPWOBJ\x00\x01"
 _DIGEST_SIZE = 32
@@ -122,12 +124,16 @@ class CPUBackend(BaseBackend):
         super().__init__(target)
         self.binary_ext = CPUBackend.binary_ext
 
+    def _level(self) -> str:
+        """The target's CPU level. Inductor's targets name none: they mean this machine, in the cache's key too."""
+        return str(self.target.arch) or host_level()
+
     def hash(self) -> str:
-        return f"opwright-{_build_id()}-{self.target.arch}"
+        return f"opwright-{_build_id()}-{self._level()}"
 
     def parse_options(self, opts: dict[str, Any]) -> CPUOptions:
         given = {name: value for name, value in opts.items() if name in _FIELDS and value is not None}
-        given.setdefault("arch", str(self.target.arch))
+        given.setdefault("arch", self._level())
         libraries = given.get("extern_libs")
         if isinstance(libraries, dict):
             given["extern_libs"] = tuple(libraries.items())

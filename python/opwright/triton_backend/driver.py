@@ -5,7 +5,6 @@ Imported while `import triton` runs: only `triton.backends` may be imported up h
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
 import time
@@ -13,6 +12,8 @@ from typing import Any
 
 from triton.backends.compiler import GPUTarget
 from triton.backends.driver import DriverBase
+
+from opwright.triton_backend.level import host_level
 
 _YES = ("1", "on", "true", "yes")
 _NO = ("0", "off", "false", "no")
@@ -38,7 +39,7 @@ class CPUDriver(DriverBase):
         return not _gpu_driver_active()
 
     def get_current_target(self) -> GPUTarget:
-        return GPUTarget("cpu", _host_level(), 1)
+        return GPUTarget("cpu", host_level(), 1)
 
     def get_active_torch_device(self) -> Any:
         import torch
@@ -115,7 +116,7 @@ class CPUUtils:
             "sm_clock_rate": 0,
             "mem_clock_rate": 0,
             "mem_bus_width": 64,
-            "arch": _host_level(),
+            "arch": host_level(),
         }
 
     def load_binary(self, name: str, kernel: bytes, shared: int, device: Any) -> tuple[Any, Any, int, int, int]:
@@ -165,19 +166,6 @@ class CPUDevice:
     @staticmethod
     def current_device() -> int:
         return 0
-
-
-@functools.cache
-def _host_level() -> str:
-    from opwright import _core
-
-    level = _core.host_level()
-    if not level:
-        raise RuntimeError(
-            "this CPU is below x86-64-v3: Opwright's kernels need AVX2, FMA, BMI2 and F16C; "
-            "use a newer machine, or Triton's interpreter (TRITON_INTERPRET=1)"
-        )
-    return level
 
 
 def _last_level_cache() -> int:

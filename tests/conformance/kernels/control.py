@@ -74,7 +74,7 @@ def swapped(x_ptr, y_ptr, times, KIND: tl.constexpr, BLOCK: tl.constexpr):
         elif KIND == "fibonacci":
             a, b = b, a + b
         elif KIND == "reverse":
-            a, b = tl.flip(b), a
+            a, b = tl.flip(b, 0), a
         elif KIND == "reduce":
             a, b = b - tl.sum(a), a
     tl.store(x_ptr + at, a)

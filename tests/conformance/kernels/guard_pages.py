@@ -151,7 +151,7 @@ def other_operations(x_ptr, y_ptr, out_ptr, n, KIND: tl.constexpr, BLOCK: tl.con
         tl.store(out_ptr + at, tl.load(x_ptr + at, mask=mask) + tl.load(y_ptr + at, mask=mask), mask=mask)
     elif KIND == "sort":
         x = tl.load(x_ptr + at, mask=mask, other=1000)
-        tl.store(out_ptr + at, tl.flip(tl.flip(x)) + tl.load(y_ptr + at, mask=mask), mask=mask)
+        tl.store(out_ptr + at, tl.flip(tl.flip(x, 0), 0) + tl.load(y_ptr + at, mask=mask), mask=mask)
 
 
 @triton.jit
