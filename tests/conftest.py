@@ -21,7 +21,8 @@ def _reason(report) -> str:
 
 
 def pytest_runtest_logreport(report) -> None:
-    if report.skipped:
+    # What an older Triton lacks is listed in conformance/later.py, and its tests must fail there.
+    if report.skipped and not getattr(report, "wasxfail", "").startswith("older Triton: "):
         _skipped[report.nodeid] = _reason(report)
 
 

@@ -1,6 +1,9 @@
-// _core.load, _core.function_at, _core.launcher: from object bytes to something that Triton can call.
+// _core.load, _core.function_at, _core.launcher, _core.capture and the profiler: from object bytes to something that
+// Triton can call.
 #include "bindings.h"
+#include "bound_launch.h"
 #include "launcher.h"
+#include "profiler.h"
 
 #include <nanobind/stl/string.h>
 
@@ -17,7 +20,9 @@ LoadedKernel load(const nb::bytes &object, const std::string &entry) {
   if (!module)
     raiseDiagnostics(module.diagnostics());
   LoadedKernel kernel{std::move(*module), nullptr};
-  kernel.entry = reinterpret_cast<opw_cpu_entry_t>(kernel.module->lookup(entry));
+  cpu::JitModule::Symbol symbol = kernel.module->lookup(entry);
+  kernel.entry = reinterpret_cast<opw_cpu_entry_t>(symbol.address);
+  kernel.codeBytes = symbol.size;
   if (!kernel.entry) {
     Diagnostic missing;
     missing.message = "the object has no symbol '" + entry + "'";
@@ -30,7 +35,7 @@ LoadedKernel load(const nb::bytes &object, const std::string &entry) {
 LoadedKernel functionAt(uintptr_t address) {
   if (!address)
     throw nb::value_error("found address 0, expected the entry of a kernel");
-  return LoadedKernel{nullptr, reinterpret_cast<opw_cpu_entry_t>(address)};
+  return LoadedKernel{nullptr, reinterpret_cast<opw_cpu_entry_t>(address), 0};
 }
 
 const LoadedKernel *unwrap(PyObject *object) { return nb::inst_ptr<LoadedKernel>(object); }
@@ -56,11 +61,22 @@ LaunchPlan makePlan(std::string name, nb::sequence signature, unsigned slots, ui
   return plan;
 }
 
+/// (kernel, grid, start, seconds, thread) of each launch.
+nb::list takeRecords() {
+  nb::list list;
+  for (const LaunchRecord &record : takeLaunchRecords())
+    list.append(nb::make_tuple(record.kernel, nb::make_tuple(record.grid[0], record.grid[1], record.grid[2]),
+                               static_cast<double>(record.startNs) * 1e-9,
+                               static_cast<double>(record.durationNs) * 1e-9, record.thread));
+  return list;
+}
+
 } // namespace
 
 void bindLaunch(nb::module_ &m) {
   nb::class_<LoadedKernel>(m, "LoadedKernel", "A kernel in memory; its code lives as long as this object.")
-      .def_prop_ro("address", [](const LoadedKernel &k) { return reinterpret_cast<uintptr_t>(k.entry); });
+      .def_prop_ro("address", [](const LoadedKernel &k) { return reinterpret_cast<uintptr_t>(k.entry); })
+      .def_ro("code_bytes", &LoadedKernel::codeBytes, "size of the code at that address; 0 where it is not known");
 
   m.def("load", &load, nb::arg("object"), nb::arg("entry") = "opw_kernel",
         "Loads an object of compile() into this process; raises CompileError when it is damaged.");
@@ -85,6 +101,25 @@ void bindLaunch(nb::module_ &m) {
       nb::arg("name"), nb::arg("signature"), nb::arg("slots"), nb::arg("scratch_bytes") = 0, nb::arg("grain") = 1,
       nb::arg("ordered") = false,
       "The callable (grid x, y, z, stream, LoadedKernel, packed, launch_metadata, enter_hook, exit_hook, *arguments).");
+
+  PyObject *bound = makeBoundLaunchType();
+  if (!bound)
+    throw nb::python_error();
+  m.attr("BoundLaunch") = nb::steal(bound);
+  m.def(
+      "capture",
+      [bound](nb::callable call) {
+        nb::list launches;
+        LaunchCapture capture(reinterpret_cast<PyTypeObject *>(bound), launches.ptr());
+        call();
+        return launches;
+      },
+      nb::arg("call"), "Calls it; launches on this thread are bound meanwhile, not run. The list of BoundLaunch.");
+
+  m.def("set_profiling", &setProfiling, nb::arg("on"), "Records every launch of the process from now on, or no more.");
+  m.def("take_launches", &takeRecords,
+        "What was recorded since the last call: tuples of kernel, grid, start and duration (monotonic clock, seconds), "
+        "thread.");
 }
 
 } // namespace opw::python

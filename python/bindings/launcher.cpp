@@ -2,7 +2,9 @@
 // of its own and then the kernel's, and what is spent here is spent by every launch.
 #include "launcher.h"
 
+#include "bound_launch.h"
 #include "core/launch.h"
+#include "profiler.h"
 
 #include <structmember.h>
 
@@ -58,16 +60,31 @@ bool callHook(PyObject *hook, PyObject *metadata) {
   return result != nullptr;
 }
 
-bool run(const LaunchPlan &plan, const LoadedKernel &kernel, const uint32_t (&grid)[3], const uint64_t *slots) {
-  char text[512] = "";
-  opw_error_t error{sizeof(opw_error_t), OPW_OK, text, sizeof text};
-  runtime::CpuKernel cpu{kernel.entry, plan.scratchBytes, plan.grain, plan.ordered};
-  opw_status_t status = OPW_OK;
-  Py_BEGIN_ALLOW_THREADS status = runtime::launchCpu(cpu, grid, slots, plan.slots, nullptr, &error);
-  Py_END_ALLOW_THREADS if (status == OPW_OK) return true;
-  PyErr_Format(PyExc_RuntimeError, "kernel '%s' failed: %s (status %d)", plan.name.c_str(),
-               text[0] ? text : "no reason given", static_cast<int>(status));
-  return false;
+thread_local LaunchCapture *capture = nullptr;
+
+/// Instead of a run: the launch, with its slots written, joins the list of the capture.
+bool bindCall(const Launcher &self, PyObject *const *args, Py_ssize_t count, const uint32_t (&grid)[3],
+              const uint64_t *slots) {
+  BoundCall call{self.plan, self.unwrap(args[kFunction]), {grid[0], grid[1], grid[2]}, {}, nullptr};
+  try {
+    call.slots.assign(slots, slots + self.plan->slots);
+  } catch (const std::bad_alloc &) {
+    PyErr_NoMemory();
+    return false;
+  }
+  call.keep = PyTuple_New(2 + count - kFirst);
+  if (!call.keep)
+    return false;
+  PyTuple_SET_ITEM(call.keep, 0, Py_NewRef(reinterpret_cast<PyObject *>(const_cast<Launcher *>(&self))));
+  PyTuple_SET_ITEM(call.keep, 1, Py_NewRef(args[kFunction]));
+  for (Py_ssize_t i = kFirst; i < count; ++i)
+    PyTuple_SET_ITEM(call.keep, 2 + i - kFirst, Py_NewRef(args[i]));
+  PyObject *bound = makeBoundLaunch(capture->type, std::move(call));
+  if (!bound)
+    return false;
+  bool added = PyList_Append(capture->list, bound) == 0;
+  Py_DECREF(bound);
+  return added;
 }
 
 bool launch(const Launcher &self, PyObject *const *args, Py_ssize_t count) {
@@ -104,9 +121,11 @@ bool launch(const Launcher &self, PyObject *const *args, Py_ssize_t count) {
     if (!readArgument(plan.params[static_cast<size_t>(i)], plan.name, args[kFirst + i], out))
       return false;
 
+  if (capture)
+    return bindCall(self, args, count, grid, slots);
   if (!callHook(args[kEnterHook], args[kLaunchMetadata]))
     return false;
-  if (grid[0] && grid[1] && grid[2] && !run(plan, *self.unwrap(args[kFunction]), grid, slots))
+  if (!runKernel(plan, *self.unwrap(args[kFunction]), grid, slots))
     return false;
   return callHook(args[kExitHook], args[kLaunchMetadata]);
 }
@@ -136,6 +155,29 @@ PyObject *represent(PyObject *self) {
 }
 
 } // namespace
+
+LaunchCapture::LaunchCapture(PyTypeObject *type, PyObject *list) : type(type), list(list), outer(capture) {
+  capture = this;
+}
+
+LaunchCapture::~LaunchCapture() { capture = outer; }
+
+bool runKernel(const LaunchPlan &plan, const LoadedKernel &kernel, const uint32_t (&grid)[3], const uint64_t *slots) {
+  if (!grid[0] || !grid[1] || !grid[2])
+    return true;
+  char text[512] = "";
+  opw_error_t error{sizeof(opw_error_t), OPW_OK, text, sizeof text};
+  runtime::CpuKernel cpu{kernel.entry, plan.scratchBytes, plan.grain, plan.ordered};
+  opw_status_t status = OPW_OK;
+  Py_BEGIN_ALLOW_THREADS {
+    LaunchTimer timer(plan.name, grid);
+    status = runtime::launchCpu(cpu, grid, slots, plan.slots, nullptr, &error);
+  }
+  Py_END_ALLOW_THREADS if (status == OPW_OK) return true;
+  PyErr_Format(PyExc_RuntimeError, "kernel '%s' failed: %s (status %d)", plan.name.c_str(),
+               text[0] ? text : "no reason given", static_cast<int>(status));
+  return false;
+}
 
 PyObject *makeLauncherType() {
   static PyMemberDef members[] = {{"__vectorcalloffset__", T_PYSSIZET, offsetof(Launcher, call), READONLY, nullptr},

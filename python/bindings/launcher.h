@@ -16,6 +16,7 @@ namespace opw::python {
 struct LoadedKernel {
   std::unique_ptr<cpu::JitModule> module;
   opw_cpu_entry_t entry = nullptr;
+  size_t codeBytes = 0; ///< of the entry; 0 where it is not known
 };
 
 /// What a launch needs to know of a kernel apart from its code.
@@ -26,6 +27,25 @@ struct LaunchPlan {
   uint64_t scratchBytes = 0;
   int64_t grain = 1;
   bool ordered = false;
+};
+
+/// Runs the grid with the GIL released; false with a Python error set where it failed. An empty grid is a success.
+bool runKernel(const LaunchPlan &plan, const LoadedKernel &kernel, const uint32_t (&grid)[3], const uint64_t *slots);
+
+/// While one of these lives, launches of this thread are bound, not run: each becomes a BoundLaunch of `type` at the
+/// end of `list`.
+class LaunchCapture {
+public:
+  LaunchCapture(PyTypeObject *type, PyObject *list);
+  ~LaunchCapture();
+  LaunchCapture(const LaunchCapture &) = delete;
+  LaunchCapture &operator=(const LaunchCapture &) = delete;
+
+  PyTypeObject *type;
+  PyObject *list;
+
+private:
+  LaunchCapture *outer;
 };
 
 /// Makes the Python type of launchers; a new reference, or null with an error set.

@@ -8,14 +8,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from opwright.launch import bind as bind
+    from opwright.launch import cpu as cpu
     from opwright.loader import Library as Library
     from opwright.loader import load as load
+    from opwright.profiling import profile as profile
     from opwright.tensor import tensor as tensor
 
     __version__: str
 
-_LAZY = {"Library": "opwright.loader", "load": "opwright.loader", "tensor": "opwright.tensor"}
-__all__ = ["Library", "load", "tensor"]
+_LAZY = {
+    "Library": "opwright.loader",
+    "bind": "opwright.launch",
+    "cpu": "opwright.launch",
+    "load": "opwright.loader",
+    "profile": "opwright.profiling",
+    "tensor": "opwright.tensor",
+}
+__all__ = ["Library", "bind", "cpu", "load", "profile", "tensor"]
 
 
 def __getattr__(name: str) -> Any:

@@ -36,7 +36,9 @@ def pytest_collection_modifyitems(items) -> None:
     for item in items:
         for since, pattern, what in lacking:
             if "tests/conformance" in item.nodeid and re.search(pattern, item.nodeid):
-                item.add_marker(pytest.mark.xfail(strict=True, reason=f"Triton {since} has it first: {what}"))
+                item.add_marker(
+                    pytest.mark.xfail(strict=True, reason=f"older Triton: {since} is the first with {what}")
+                )
 
 
 @pytest.hookimpl(trylast=True)

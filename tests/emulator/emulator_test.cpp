@@ -66,7 +66,7 @@ protected:
 
     auto code = cpu::JitModule::load(here->object);
     ASSERT_TRUE(code);
-    auto entry = reinterpret_cast<opw_cpu_entry_t>((*code)->lookup("opw_kernel"));
+    auto entry = reinterpret_cast<opw_cpu_entry_t>((*code)->lookup("opw_kernel").address);
     opw_cpu_launch_t launch{};
     launch.struct_size = sizeof launch;
     launch.epoch = 1;

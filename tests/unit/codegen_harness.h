@@ -189,7 +189,7 @@ public:
       return;
     }
     code = std::move(*loaded);
-    entry = reinterpret_cast<opw_cpu_entry_t>(code->lookup("opw_kernel"));
+    entry = reinterpret_cast<opw_cpu_entry_t>(code->lookup("opw_kernel").address);
     EXPECT_NE(entry, nullptr);
   }
   bool isLoaded() const { return entry || emulates; }

@@ -218,6 +218,12 @@ def install(options: Options) -> None:
     python("-m", "pytest", "-q", "-m", "install", what="the installation test failed")
 
 
+def suite_v3(options: Options) -> None:
+    """The conformance suite compiled for AVX2, which has no masks for narrow elements and other vector widths."""
+    env = {"OPW_TEST_LEVEL": "x86-64-v3"}
+    python("-m", "pytest", "-q", "tests/conformance", env=env, what="the conformance suite failed on x86-64-v3")
+
+
 def older_triton(version: str) -> Callable[[Options], None]:
     """The Python tests under another Triton: an environment with that wheel alone before all packages of ours."""
 
@@ -315,6 +321,7 @@ SOURCES = [Stage("format", check_format, needs_build=False), Stage("layers", che
 BUILD_STAGE = Stage("build", build, needs_build=False)
 TESTS = [Stage("unit", unit), Stage("fuzz", fuzz), Stage("pytest", pytest), Stage("install", install)]
 MORE = [
+    Stage("suite-v3", suite_v3),
     *(Stage(f"triton-{version}", older_triton(version)) for version in OLDER_TRITONS),
     Stage("asan", sanitized("asan", "-LE", "fuzz"), needs_build=False),
     Stage("asan-suite", asan_suite),

@@ -5,6 +5,7 @@ Imported while `import triton` runs: only `triton.backends` may be imported up h
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import time
@@ -124,7 +125,10 @@ class CPUUtils:
         from opwright import _core
         from opwright.triton_backend.compiler import unseal
 
+        _once_per_process()
         loaded = _core.load(unseal(kernel, name))
+        if os.environ.get("OPW_PERF_MAP", "0") not in ("", "0"):
+            _name_for_perf(name, loaded)
         return loaded, loaded, 0, 0, 2**31 - 1
 
     def unload_module(self, module: Any) -> None:
@@ -166,6 +170,20 @@ class CPUDevice:
     @staticmethod
     def current_device() -> int:
         return 0
+
+
+@functools.cache
+def _once_per_process() -> None:
+    from opwright.profiling import start_from_environment
+
+    start_from_environment()
+
+
+def _name_for_perf(name: str, loaded: Any) -> None:
+    """A line of the map in which Linux's perf looks up code that is in no file. Lines for code that was freed stay: perf takes the
+    last one for an address."""
+    with open(f"/tmp/perf-{os.getpid()}.map", "a") as lines:
+        lines.write(f"{loaded.address:x} {loaded.code_bytes:x} {name}\n")
 
 
 def _last_level_cache() -> int:

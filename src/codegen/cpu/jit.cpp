@@ -18,7 +18,7 @@ namespace jitlink = llvm::jitlink;
 struct JitModule::State {
   std::unique_ptr<jitlink::JITLinkMemoryManager> memory;
   jitlink::JITLinkMemoryManager::FinalizedAlloc allocation;
-  std::map<std::string, void *> symbols;
+  std::map<std::string, Symbol> symbols;
   std::string error;
 };
 
@@ -40,7 +40,8 @@ public:
   llvm::Error notifyResolved(jitlink::LinkGraph &graph) override {
     for (jitlink::Symbol *symbol : graph.defined_symbols())
       if (symbol->hasName() && symbol->getScope() != jitlink::Scope::Local)
-        state.symbols[(*symbol->getName()).str()] = symbol->getAddress().template toPtr<void *>();
+        state.symbols[(*symbol->getName()).str()] = {symbol->getAddress().template toPtr<void *>(),
+                                                     static_cast<size_t>(symbol->getSize())};
     return llvm::Error::success();
   }
   void notifyFinalized(jitlink::JITLinkMemoryManager::FinalizedAlloc allocation) override {
@@ -93,9 +94,9 @@ Result<std::unique_ptr<JitModule>> JitModule::load(std::string_view object) {
   return std::unique_ptr<JitModule>(new JitModule(std::move(state)));
 }
 
-void *JitModule::lookup(const std::string &name) const {
+JitModule::Symbol JitModule::lookup(const std::string &name) const {
   auto found = state->symbols.find(name);
-  return found == state->symbols.end() ? nullptr : found->second;
+  return found == state->symbols.end() ? Symbol{} : found->second;
 }
 
 } // namespace opw::cpu

@@ -17,8 +17,12 @@ public:
   JitModule(const JitModule &) = delete;
   JitModule &operator=(const JitModule &) = delete;
 
-  /// Address of a global symbol, or null.
-  void *lookup(const std::string &name) const;
+  struct Symbol {
+    void *address = nullptr;
+    size_t size = 0; ///< bytes of code
+  };
+  /// A global symbol; its address is null where there is none.
+  Symbol lookup(const std::string &name) const;
 
 private:
   struct State;

@@ -1,0 +1,103 @@
+"""Launches of Triton kernels on the CPU beyond `kernel[grid](...)`: bound to their arguments, and on the CPU beside a GPU."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from opwright._core import BoundLaunch
+
+
+def bind(kernel: Any, grid: tuple | list | Callable, *args: Any, **options: Any) -> BoundLaunch:
+    """The launch `kernel[grid](*args, **options)` with its arguments bound: calling the result runs it, in less than a microsecond
+    of overhead.
+
+        step = opwright.bind(add, (cdiv(n, 1024),), x, y, out, n, BLOCK=1024)
+        for _ in range(1000):
+            step()
+
+    Everything is decided here, once: the compiled kernel, the grid, the addresses of the tensors. The launch keeps references to the
+    tensors; it does not notice when one gets other memory (`Tensor.set_`, `resize_`), and calls no launch hooks. The kernel runs here
+    only if it is autotuned: then it is tuned first, as its first launch would. Threads may share the result.
+
+    RuntimeError where the CPU is not the active driver of Triton (see `opwright.cpu`); whatever the launch would raise.
+    """
+    from triton.runtime import driver
+
+    from opwright import _core
+    from opwright.triton_backend.driver import CPUDriver
+
+    active = driver.active
+    if not isinstance(getattr(active, "current", active), CPUDriver):
+        raise RuntimeError(
+            f"found {type(active).__name__} as Triton's active driver, expected the CPU's: "
+            "call bind inside `with opwright.cpu():`, or set TRITON_DEFAULT_BACKEND=cpu"
+        )
+    if _is_autotuned(kernel):
+        kernel[grid](*args, **options)
+    launches = _core.capture(lambda: kernel[grid](*args, **options))
+    if not launches:
+        raise RuntimeError(f"found no launch in a call of {kernel!r}, expected a @triton.jit kernel")
+    return launches[-1]
+
+
+def _is_autotuned(kernel: Any) -> bool:
+    """Heuristics and the autotuner wrap each other in any order."""
+    while kernel is not None:
+        if hasattr(kernel, "configs"):
+            return True
+        kernel = getattr(kernel, "fn", None)
+    return False
+
+
+class _PerThread:
+    """Triton has one active driver per process. This one stands for the driver that was active before, and for the CPU's in threads
+    that are inside `cpu()`."""
+
+    def __init__(self, usual: Any) -> None:
+        self._usual = usual
+        self._local = threading.local()
+
+    @property
+    def current(self) -> Any:
+        stack = getattr(self._local, "stack", None)
+        return stack[-1] if stack else self._usual()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.current, name)
+
+    def enter(self, driver: Any) -> None:
+        if not hasattr(self._local, "stack"):
+            self._local.stack = []
+        self._local.stack.append(driver)
+
+    def leave(self) -> None:
+        self._local.stack.pop()
+
+
+_install = threading.Lock()
+
+
+@contextmanager
+def cpu() -> Iterator[None]:
+    """Inside, Triton kernels that this thread launches run on the CPU, also on a machine with a GPU. Other threads are not
+    concerned. May be nested; a kernel compiled for one device stays compiled for both."""
+    from triton.runtime import driver
+
+    from opwright.triton_backend.driver import CPUDriver
+
+    with _install:
+        switch = driver._active
+        if not isinstance(switch, _PerThread):
+            before = switch
+            # without an active driver yet: Triton's choice, made when somebody needs it
+            switch = _PerThread(lambda: driver.default if before is None else before)
+            driver.set_active(switch)
+    switch.enter(CPUDriver())
+    try:
+        yield
+    finally:
+        switch.leave()

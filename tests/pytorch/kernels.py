@@ -1,0 +1,30 @@
+"""Kernels as users write them for torch.compile."""
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def add(x_ptr, y_ptr, out_ptr, n, BLOCK: tl.constexpr):
+    at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    inside = at < n
+    tl.store(out_ptr + at, tl.load(x_ptr + at, mask=inside) + tl.load(y_ptr + at, mask=inside), mask=inside)
+
+
+@triton.jit
+def scale_in_place(x_ptr, factor, n, BLOCK: tl.constexpr):
+    at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    tl.store(x_ptr + at, tl.load(x_ptr + at, mask=at < n) * factor, mask=at < n)
+
+
+@triton.jit
+def sine(x_ptr, out_ptr, n, BLOCK: tl.constexpr):
+    at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    tl.store(out_ptr + at, tl.sin(tl.load(x_ptr + at, mask=at < n)), mask=at < n)
+
+
+@triton.jit
+def sine_backward(grad_ptr, x_ptr, out_ptr, n, BLOCK: tl.constexpr):
+    at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    grad = tl.load(grad_ptr + at, mask=at < n)
+    tl.store(out_ptr + at, grad * tl.cos(tl.load(x_ptr + at, mask=at < n)), mask=at < n)

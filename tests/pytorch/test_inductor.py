@@ -1,0 +1,176 @@
+"""Inductor's own `cpu_backend = "triton"`: whole models become Triton kernels, which run here with the numbers of eager mode.
+
+Each run counts the launches that Opwright made, and looks at the code that Inductor wrote: none of it is C++.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+import torch
+import torch._inductor.config as config
+import torch.nn as nn
+import torch.nn.functional as F
+from torch._inductor.utils import fresh_cache, run_fw_bw_and_get_code
+
+import opwright
+
+FULL = os.environ.get("OPW_FULL", "") not in ("", "0")
+
+
+class Block(nn.Module):
+    """Embedding, causal attention, MLP, logits."""
+
+    def __init__(self, width=64, heads=4, words=100):
+        super().__init__()
+        self.embedding, self.heads = nn.Embedding(words, width), heads
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.project = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.logits = nn.Linear(width, words)
+
+    def forward(self, tokens):
+        x = self.embedding(tokens)
+        batch, length, width = x.shape
+        shape = (batch, length, 3, self.heads, width // self.heads)
+        q, k, v = self.qkv(self.norm1(x)).view(shape).permute(2, 0, 3, 1, 4)
+        attended = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.project(attended.transpose(1, 2).reshape(batch, length, width))
+        return self.logits(x + self.mlp(self.norm2(x)))
+
+
+class Convolutions(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.norm = nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16)
+        self.second, self.out = nn.Conv2d(16, 16, 3, padding=1, stride=2), nn.Linear(16 * 4 * 4, 10)
+
+    def forward(self, x):
+        x = F.relu(self.norm(self.first(x)))
+        return self.out(F.avg_pool2d(F.relu(self.second(x)), 2).flatten(1))
+
+
+class Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cell, self.out = nn.GRUCell(32, 64), nn.Linear(64, 5)
+
+    def forward(self, x):
+        h = torch.zeros(x.shape[0], 64, dtype=x.dtype)
+        for step in range(x.shape[1]):
+            h = self.cell(x[:, step], h)
+        return self.out(h)
+
+
+class Experts(nn.Module):
+    """Two of four experts for each token."""
+
+    def __init__(self, width=32, experts=4):
+        super().__init__()
+        self.gate = nn.Linear(width, experts)
+        self.up = nn.Parameter(torch.randn(experts, width, 64) * 0.1)
+        self.down = nn.Parameter(torch.randn(experts, 64, width) * 0.1)
+
+    def forward(self, x):
+        p = self.gate(x).softmax(-1)
+        values, chosen = p.topk(2)
+        weights = torch.zeros_like(p).scatter(-1, chosen, values)
+        hidden = F.silu(torch.einsum("nd,edh->enh", x, self.up))
+        return torch.einsum("enh,ehd,ne->nd", hidden, self.down, weights)
+
+
+def mlp():
+    return nn.Sequential(nn.Linear(64, 128), nn.GELU(), nn.LayerNorm(128), nn.Linear(128, 10))
+
+
+MODELS = {
+    "mlp": (mlp, lambda n, dtype: torch.randn(n, 64, dtype=dtype)),
+    "transformer": (Block, lambda n, dtype: torch.randint(0, 100, (2, n))),
+    "convolutions": (Convolutions, lambda n, dtype: torch.randn(n, 3, 16, 16, dtype=dtype)),
+    "recurrent": (Recurrent, lambda n, dtype: torch.randn(n, 6, 32, dtype=dtype)),
+    "experts": (Experts, lambda n, dtype: torch.randn(n, 32, dtype=dtype)),
+}
+CASES = [
+    (name, dtype, dynamic)
+    for name in MODELS
+    for dtype in (torch.float32, torch.bfloat16)
+    for dynamic in (False, True)
+    if FULL or dynamic == (dtype is torch.bfloat16)
+]
+
+
+def relative_error(found, exact) -> float:
+    return float((found.float() - exact).abs().max() / exact.abs().max().clamp(min=1e-6))
+
+
+@pytest.mark.parametrize(("name", "dtype", "dynamic"), CASES, ids=lambda v: str(v).removeprefix("torch."))
+def test_model(name, dtype, dynamic):
+    make, inputs = MODELS[name]
+    model = make().to(dtype)
+    x = inputs(24, dtype)
+    exact = make()
+    exact.load_state_dict({key: value.float() for key, value in model.state_dict().items()})
+    x32 = x.float() if x.is_floating_point() else x
+    expected = exact(x32)
+    expected.square().mean().backward()
+    eager = model(x)
+
+    with config.patch(cpu_backend="triton"), opwright.profile() as p:
+        compiled = torch.compile(model, dynamic=dynamic)
+        _, codes = run_fw_bw_and_get_code(lambda: compiled(x))
+        model.zero_grad()
+        result = compiled(x)
+        result.float().square().mean().backward()
+        if dynamic:
+            more = inputs(31, dtype)
+            torch.testing.assert_close(compiled(more), model(more), rtol=2e-2, atol=2e-2)
+    assert len(codes) == 2 and p.launches
+    for code in codes:
+        assert "async_compile.triton(" in code and "cpp_fused" not in code and "cpp_pybinding" not in code
+
+    # Eager mode rounds each operator to the dtype, a fused kernel less often: it must be as near to the exact result, with room for
+    # another order of sums.
+    scale = 4 * torch.finfo(dtype).eps
+    assert (
+        relative_error(result.detach(), expected.detach())
+        <= 2 * relative_error(eager.detach(), expected.detach()) + scale
+    )
+    largest = max(float(parameter.grad.abs().max()) for parameter in exact.parameters())
+    for parameter, reference in zip(model.parameters(), exact.parameters(), strict=True):
+        error = float((parameter.grad.float() - reference.grad).abs().max())
+        assert error <= 16 * torch.finfo(dtype).eps * largest
+
+
+def test_reductions_scans_and_random_numbers():
+    def f(x):
+        return (x.sin().cumsum(-1), x.argmax(-1), x.var(0), torch.softmax(x, -1).amax(-1), x.sort(-1).values[:, :3])
+
+    x = torch.randn(33, 65)
+    with config.patch(cpu_backend="triton"):
+        for found, exact in zip(torch.compile(f)(x), f(x), strict=True):
+            torch.testing.assert_close(found, exact)
+        kept = torch.compile(lambda x: F.dropout(x, 0.25))(torch.ones(10_000))
+    assert set(kept.unique().tolist()) == {0.0, float(torch.tensor(1 / 0.75))}
+    # binomial with p = 0.75: five standard deviations
+    assert abs(int((kept > 0).sum()) - 7500) < 5 * (10_000 * 0.75 * 0.25) ** 0.5
+
+
+def test_max_autotune():
+    """Matrix products as Triton templates. `benchmark_epilogue_fusion` is off: with it torch 2.13 writes code that is not Python."""
+    model, x = mlp(), torch.randn(32, 64)
+    with (
+        config.patch(cpu_backend="triton", benchmark_epilogue_fusion=False, max_autotune_gemm_backends="TRITON"),
+        torch.no_grad(),
+        opwright.profile() as p,
+    ):
+        torch.testing.assert_close(torch.compile(model, mode="max-autotune")(x), model(x), rtol=1e-4, atol=1e-5)
+    assert any("triton_mm" in launch.kernel or "mm" in launch.kernel for launch in p.launches)
+
+
+def test_max_autotune_with_epilogue_benchmarks_fails_in_torch():
+    """The limit that docs/pytorch.md tells of."""
+    model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 8))
+    with config.patch(cpu_backend="triton"), torch.no_grad(), fresh_cache():
+        with pytest.raises(Exception, match="IndentationError: unexpected indent"):
+            torch.compile(model, mode="max-autotune")(torch.randn(32, 64))
