@@ -1,9 +1,11 @@
-# What the wheel carries below opwright/: the extension module, the runtime archive that plugins link, the public headers, notices.
+# What the wheel carries below opwright/: the extension module, the runtime archive that plugins link, AOTInductor's
+# launcher, the public headers, notices.
 if(TARGET _core)
   install(TARGETS _core LIBRARY DESTINATION opwright)
 endif()
 if(TARGET opwright_runtime)
   install(TARGETS opwright_runtime ARCHIVE DESTINATION opwright/lib)
+  install(TARGETS opwright_aotinductor LIBRARY DESTINATION opwright/lib)
 endif()
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/" DESTINATION opwright/include FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
 install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" "${PROJECT_SOURCE_DIR}/NOTICE" DESTINATION opwright/licenses)

@@ -28,3 +28,27 @@ def sine_backward(grad_ptr, x_ptr, out_ptr, n, BLOCK: tl.constexpr):
     at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     grad = tl.load(grad_ptr + at, mask=at < n)
     tl.store(out_ptr + at, grad * tl.cos(tl.load(x_ptr + at, mask=at < n)), mask=at < n)
+
+
+@triton.jit
+def affine(x_ptr, out_ptr, factor, shift, negate, n, BLOCK: tl.constexpr):
+    """Scalars of every kind that AOTInductor passes: a float, integers, a bool."""
+    at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    y = tl.load(x_ptr + at, mask=at < n) * factor + shift
+    tl.store(out_ptr + at, tl.where(negate, -y, y), mask=at < n)
+
+
+@triton.jit(debug=True)
+def checked(x_ptr, out_ptr, n, BLOCK: tl.constexpr):
+    at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    x = tl.load(x_ptr + at, mask=at < n, other=0.0)
+    tl.device_assert(x < 1e6, "found a large number")
+    tl.store(out_ptr + at, tl.sqrt(x), mask=at < n)
+
+
+@triton.jit
+def row_sums(x_ptr, out_ptr, columns, BLOCK: tl.constexpr):
+    """Uses scratch memory."""
+    row, at = tl.program_id(0), tl.arange(0, BLOCK)
+    x = tl.load(x_ptr + row * columns + at, mask=at < columns, other=0.0)
+    tl.store(out_ptr + row, tl.sum(tl.sort(x), axis=0))

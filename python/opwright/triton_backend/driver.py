@@ -73,7 +73,9 @@ class CPUDriver(DriverBase):
     def launcher_cls(src: Any, metadata: Any) -> Any:
         """The callable that Triton launches with, made once per compiled kernel."""
         from opwright import _core
+        from opwright.triton_backend import aotinductor
 
+        aotinductor.offer(metadata)
         # a source is a jit function with names, or a .ttir file with positions
         signature = [(key if isinstance(key, str) else f"arg{key}", type_) for key, type_ in src.signature.items()]
         return _core.launcher(

@@ -1,0 +1,143 @@
+"""AOTInductor: a package with Triton kernels for the CPU, made by stock PyTorch, that runs where neither Triton nor Opwright can be
+imported."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+
+import pytest
+import torch
+import torch._inductor.config as config
+import triton
+from torch.library import triton_op, wrap_triton
+
+from . import kernels as k
+
+
+@triton_op("opwright_aoti::affine", mutates_args={})
+def affine(x: torch.Tensor, factor: float, shift: int, negate: bool) -> torch.Tensor:
+    out = torch.empty_like(x)
+    n = x.numel()
+    wrap_triton(k.affine)[lambda meta: (triton.cdiv(n, meta["BLOCK"]),)](x, out, factor, shift, negate, n, BLOCK=128)
+    return out
+
+
+@triton_op("opwright_aoti::checked", mutates_args={})
+def checked(x: torch.Tensor) -> torch.Tensor:
+    out = torch.empty_like(x)
+    n = x.numel()
+    wrap_triton(k.checked)[(triton.cdiv(n, 128),)](x, out, n, BLOCK=128)
+    return out
+
+
+@triton_op("opwright_aoti::row_sums", mutates_args={})
+def row_sums(x: torch.Tensor) -> torch.Tensor:
+    out = x.new_empty(x.shape[0])
+    wrap_triton(k.row_sums)[(x.shape[0],)](x, out, x.shape[1], BLOCK=256)
+    return out
+
+
+class Affine(torch.nn.Module):
+    def forward(self, x):
+        return affine(x, 2.5, -3, True).sin() + affine(x, 0.5, 7, False)
+
+
+class Checked(torch.nn.Module):
+    def forward(self, x):
+        return checked(x) + 1
+
+
+class Sums(torch.nn.Module):
+    def forward(self, x):
+        return row_sums(x) * 2
+
+
+def package(module, x, folder, dynamic=False) -> str:
+    shapes = ({0: torch.export.Dim("n", min=2, max=4096)},) if dynamic else None
+    exported = torch.export.export(module, (x,), dynamic_shapes=shapes)
+    return torch._inductor.aoti_compile_and_package(exported, package_path=str(folder / "model.pt2"))
+
+
+@pytest.fixture(scope="module")
+def affine_package(tmp_path_factory):
+    return package(Affine(), torch.randn(1000), tmp_path_factory.mktemp("affine"), dynamic=True)
+
+
+def exact(x):
+    return (-(x * 2.5 - 3)).sin() + x * 0.5 + 7
+
+
+def test_package_with_dynamic_shapes(affine_package):
+    model = torch._inductor.aoti_load_package(affine_package)
+    for n in (1000, 2, 129, 4096):
+        x = torch.randn(n)
+        torch.testing.assert_close(model(x), exact(x))
+
+
+def test_package_runs_without_triton_and_opwright(affine_package, tmp_path):
+    """The kernels are in the package: nothing is compiled, no Python of ours or Triton's runs."""
+    x = torch.randn(300)
+    torch.save((x, exact(x)), tmp_path / "data.pt")
+    code = f"""
+import sys
+sys.modules["triton"] = sys.modules["opwright"] = None
+import torch
+x, exact = torch.load({str(tmp_path / "data.pt")!r})
+model = torch._inductor.aoti_load_package({affine_package!r})
+torch.testing.assert_close(model(x), exact)
+print("ok")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "ok\n", done.stderr
+
+
+def test_package_in_threads(affine_package):
+    model = torch._inductor.aoti_load_package(affine_package)
+    wrong = []
+
+    def work():
+        for n in (64, 1000, 333):
+            x = torch.randn(n)
+            if not torch.allclose(model(x), exact(x), atol=1e-5):
+                wrong.append(n)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_kernel_with_scratch_memory(tmp_path):
+    x = torch.randn(7, 200)
+    model = torch._inductor.aoti_load_package(package(Sums(), x, tmp_path))
+    torch.testing.assert_close(model(x), x.sum(1) * 2, rtol=1e-4, atol=1e-4)
+
+
+def test_failing_assertion_is_an_error_of_the_model(tmp_path):
+    model = torch._inductor.aoti_load_package(package(Checked(), torch.rand(500), tmp_path))
+    with pytest.raises(RuntimeError):
+        model(torch.full((500,), 2e6))
+    x = torch.rand(500)
+    torch.testing.assert_close(model(x), x.sqrt() + 1)
+
+
+def test_other_argument_types_are_refused():
+    from opwright.triton_backend.aotinductor import kernel_library
+
+    compiled = k.affine.warmup(torch.float32, torch.float32, 1.0, 2, True, 10, BLOCK=64, grid=(1,))
+    for type_ in ("fp16", "bf16", ("i32", "i32"), "nvTmaDesc"):
+        with pytest.raises(
+            RuntimeError, match="kernel 'affine': found the argument 'shift' of type .*AOTInductor passes no"
+        ):
+            kernel_library({"x_ptr": "*fp32", "shift": type_}, compiled.metadata, compiled.kernel)
+
+
+def test_inductors_own_kernels_are_beyond_torch(tmp_path):
+    """The limit that docs/pytorch.md tells of: torch 2.13 miscounts the arguments of kernels that it generated itself."""
+    with config.patch(cpu_backend="triton"):
+        with pytest.raises(Exception, match="XBLOCK"):
+            package(torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.ReLU()), torch.randn(4, 8), tmp_path)
