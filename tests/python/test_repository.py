@@ -222,6 +222,34 @@ def test_readme_example_runs(root, tmp_path):
     assert printed == {"use.py": "[2. 3. 4.]\n", "on_cpu.py": "[2. 2. 2.]\n"}
 
 
+@pytest.mark.parametrize(
+    ("page", "prints"),
+    [
+        ("triton.md", {"bound.py": "0.125", "profiled.py": "0.125\n[('decay', 10)]"}),
+        ("pytorch.md", {"sine.py": "True True", "package.py": "True", "model.py": "True"}),
+    ],
+)
+def test_examples_of_a_page_run(root, tmp_path, page, prints):
+    if page == "pytorch.md":
+        pytest.importorskip("torch", reason="torch is not installed")
+    environment = os.environ | {
+        "TRITON_DEFAULT_BACKEND": "cpu",
+        "TRITON_CACHE_DIR": str(tmp_path / "triton"),
+        "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "inductor"),
+    }
+    found = {}
+    for language, text in FENCE.findall((root / "docs" / page).read_text()):
+        assert language == "python"
+        name = re.match(r"# (\w+\.py)\n", text)[1]
+        (tmp_path / name).write_text(text)
+        done = subprocess.run([sys.executable, name], cwd=tmp_path, env=environment, text=True, capture_output=True)
+        assert done.returncode == 0, done.stderr
+        found[name] = done.stdout.strip()
+        told = re.findall(r"^ *print\(.*\)  # (.*)$", text, re.MULTILINE)
+        assert found[name].splitlines()[-1:] == told
+    assert found == prints
+
+
 def test_explain_page_is_what_the_command_prints(root, tmp_path):
     blocks = FENCE.findall((root / "docs/explain.md").read_text())
     assert [language for language, _ in blocks] == ["python", "sh", "text"]
