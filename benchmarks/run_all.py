@@ -10,7 +10,18 @@ from common import FOLDER, Row
 from rich.console import Console
 from rich.table import Table
 
-BENCHMARKS = ("compile_time", "compile_suite", "vector_add", "softmax", "attention", "numpy_peers", "model_peers", "launch")
+BENCHMARKS = (
+    "compile_time",
+    "compile_suite",
+    "vector_add",
+    "softmax",
+    "attention",
+    "numpy_peers",
+    "model_peers",
+    "launch",
+    "triton_launch",
+    "inductor",
+)
 
 
 def main() -> int:

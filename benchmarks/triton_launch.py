@@ -1,68 +1,78 @@
-"""Cost of a launch through Triton: an empty kernel by `kernel[grid](...)`, by the compiled kernel, by the launcher alone.
-
-python benchmarks/triton_launch.py
-"""
+"""Cost of a launch through Triton: what Opwright adds to `kernel[grid](...)`, a bound launch, a small grid on two threads."""
 
 from __future__ import annotations
 
-import time
+import os
+from collections.abc import Callable
 
-import numpy as np
-import triton
-import triton.language as tl
+import common
+from common import Row
 
-import opwright
-
-
-@triton.jit
-def empty():
-    pass
+COUNT, ROUNDS = 2000, 15
 
 
-@triton.jit
-def empty_3(x, y, z, n, BLOCK: tl.constexpr):
-    pass
+def microseconds(sides: dict[str, Callable[[], object]]) -> dict[str, float]:
+    """Per call; the sides take turns."""
+
+    def many(call: Callable[[], object]) -> Callable[[], None]:
+        def run() -> None:
+            for _ in range(COUNT):
+                call()
+
+        return run
+
+    seconds = common.interleaved({name: many(call) for name, call in sides.items()}, ROUNDS)
+    return {name: value / COUNT * 1e6 for name, value in seconds.items()}
 
 
-@triton.jit
-def empty_10(a, b, c, d, e, f, g, h, i, j, n, BLOCK: tl.constexpr):
-    pass
+def measure() -> list[Row]:
+    cores = sorted(os.sched_getaffinity(0))
+    common.use_cpu_backend()
+    import kernels
+    import torch
 
+    import opwright
 
-def microseconds(call, count: int = 5000, rounds: int = 7) -> float:
-    call()
-    best = float("inf")
-    for _ in range(rounds):
-        start = time.perf_counter()
-        for _ in range(count):
-            call()
-        best = min(best, (time.perf_counter() - start) / count)
-    return 1e6 * best
+    x, y, out = (torch.zeros(16) for _ in range(3))
 
+    def launch() -> None:
+        kernels.vector_add[(1,)](out, x, y, 16, BLOCK=16)
 
-def main() -> None:
-    try:
-        import torch
-    except ImportError:
-        torch = None
-    makers = {"opwright.tensor": lambda: opwright.tensor(np.zeros(16, np.float32))}
-    if torch is not None:
-        makers["torch"] = lambda: torch.zeros(16)
-    print(f"{'kernel':10} {'tensors':>16} {'kernel[grid]':>14} {'compiled[grid]':>15} {'launcher':>10}   us")
-    for kernel, count in ((empty, 0), (empty_3, 3), (empty_10, 10)):
-        for kind, make in makers.items():
-            tensors = [make() for _ in range(count)]
-            scalars = [5] if count else []
-            meta = {"BLOCK": 64} if count else {}
-            args = [*tensors, *scalars]
-            compiled = kernel[(1,)](*args, **meta)
-            by_position = [*args, *meta.values()]
-            jit = microseconds(lambda k=kernel, a=args, m=meta: k[(1,)](*a, **m))
-            again = microseconds(lambda c=compiled, a=by_position: c[(1, 1, 1)](*a))
-            run, function = compiled.run, compiled.function
-            alone = microseconds(lambda r=run, f=function, a=by_position: r(1, 1, 1, 0, f, None, None, None, None, *a))
-            print(f"{count:>2} args    {kind:>16} {jit:14.2f} {again:15.2f} {alone:10.2f}")
+    # One core: the launch itself, no thread of the pool.
+    os.sched_setaffinity(0, cores[-1:])
+    compiled = kernels.vector_add[(1,)](out, x, y, 16, BLOCK=16)
+    ours = compiled.run
+
+    def with_launcher(launcher: Callable) -> Callable[[], None]:
+        def call() -> None:
+            compiled._run = launcher
+            launch()
+
+        return call
+
+    bound = opwright.bind(kernels.vector_add, (1,), out, x, y, 16, BLOCK=16)
+    us = microseconds(
+        {
+            "ours": with_launcher(ours),
+            "no-op": with_launcher(lambda *args: None),
+            "bound": bound,
+            "python": lambda: None,
+        }
+    )
+    share = us["ours"] - us["no-op"]
+    rows = [
+        Row("launch of 5 arguments, over a no-op launcher", share, "us", at_most=1, note=f"{us['ours']:.2f} us in all"),
+        Row("bound launch", us["bound"], "us", at_most=1, note=f"of it {us['python']:.2f} us are Python's call"),
+    ]
+    if len(cores) > 1:
+        os.sched_setaffinity(0, cores[:2])
+        small = torch.zeros(2 * 4096)
+        one = opwright.bind(kernels.vector_add, (1,), small, small, small, 4096, BLOCK=4096)
+        two = opwright.bind(kernels.vector_add, (2,), small, small, small, 8192, BLOCK=4096)
+        wide = microseconds({"one": one, "two": two})
+        rows.append(Row("two programs on two threads, over one program", wide["two"] - wide["one"], "us", at_most=2))
+    return rows
 
 
 if __name__ == "__main__":
-    main()
+    common.main(measure)

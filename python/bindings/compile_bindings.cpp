@@ -48,6 +48,8 @@ nb::dict toDict(const Diagnostic &diagnostic) {
   entry["op"] = diagnostic.op;
   entry["kernel"] = diagnostic.kernel;
   entry["hint"] = diagnostic.hint;
+  entry["required"] = diagnostic.required;
+  entry["limit"] = diagnostic.limit;
   entry["text"] = diagnostic.str();
   return entry;
 }

@@ -30,6 +30,7 @@ struct Diagnostic {
   std::string kernel{}; ///< kernel name, empty where none is known yet
   std::string op{};     ///< TTIR name of the operation, empty where none is concerned
   std::string hint{};
+  uint64_t required = 0, limit = 0; ///< bytes, where a kernel needs more memory than there is; else 0
 
   /// "file:line:col: error: message [op] in kernel 'k'\n  hint: ..." without a final newline.
   std::string str() const;

@@ -19,7 +19,8 @@ pytest.importorskip("triton", reason="triton is not installed")
 
 import triton  # noqa: E402
 import triton.language as tl  # noqa: E402
-from kernels import elementwise, normalize  # noqa: E402
+from kernels import elementwise, normalize, regressions  # noqa: E402
+from triton.runtime.errors import OutOfResources  # noqa: E402
 
 import opwright  # noqa: E402
 from opwright import _core  # noqa: E402
@@ -522,3 +523,22 @@ def test_libdevice_by_both_names():
     # each function within 2 ulp of at most 1.5, then one rounding of the sum
     np.testing.assert_allclose(out, exact, rtol=0, atol=5 * 2.0**-23)
     assert of_cpu.hypot.__name__ == "hypot"
+
+
+# -- autotuning
+
+
+def test_a_configuration_that_is_too_large_is_skipped():
+    x, out = np.ones(8, np.float32), np.zeros(8, np.float32)
+    with pytest.raises(OutOfResources, match="the tiles that this kernel keeps take") as caught:
+        regressions.many_scans[(1,)](opwright.tensor(x), opwright.tensor(out), 8, COUNT=280, BLOCK=1 << 20)
+    assert isinstance(caught.value, KernelError)
+    assert caught.value.required > caught.value.limit == 1 << 30
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert str(copy) == str(caught.value) and copy.required == caught.value.required
+
+    configs = [triton.Config({"COUNT": 280, "BLOCK": 1 << 20}), triton.Config({"COUNT": 2, "BLOCK": 8})]
+    tuned = triton.autotune(configs=configs, key=["n"])(regressions.many_scans)
+    tuned[(1,)](opwright.tensor(x), opwright.tensor(out), 8)
+    assert tuned.best_config is configs[1]
+    np.testing.assert_array_equal(out, x + 3 * np.cumsum(x))

@@ -212,9 +212,9 @@ def make_object(mod: Any, metadata: dict[str, Any], options: CPUOptions) -> byte
         )
     except _core.CompileError as error:
         from opwright.diagnostics import render
-        from opwright.triton_backend.errors import KernelError
+        from opwright.triton_backend.errors import kernel_error
 
-        raise KernelError(render(error.diagnostics), error.diagnostics) from None
+        raise kernel_error(render(error.diagnostics), error.diagnostics) from None
     metadata.update(
         name=kernel.name,
         shared=0,

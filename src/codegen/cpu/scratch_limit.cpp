@@ -43,7 +43,9 @@ void limitScratch(const ir::Module &source, const ir::Function &fn, uint64_t tot
                  .message = "the tiles that this kernel keeps take " + sizeText(total) +
                             " for each thread, expected at most " + sizeText(kMaxScratch) + largest,
                  .kernel = fn.name,
-                 .hint = "use smaller blocks, or split the kernel so that fewer tiles are in use at once"}};
+                 .hint = "use smaller blocks, or split the kernel so that fewer tiles are in use at once",
+                 .required = total,
+                 .limit = kMaxScratch}};
 }
 
 } // namespace opw::cpu

@@ -188,3 +188,14 @@ def squares_before_a_dot(x_ptr, out_ptr, TIMES: tl.constexpr, SIZE: tl.constexpr
     for _ in tl.static_range(TIMES):
         x = x * x
     tl.store(out_ptr + at, tl.dot(x, x, input_precision="ieee"))
+
+
+@triton.jit
+def many_scans(x_ptr, out_ptr, n, COUNT: tl.constexpr, BLOCK: tl.constexpr):
+    """Each scan takes a tile of its own."""
+    at = tl.arange(0, BLOCK)
+    x = tl.load(x_ptr + at, mask=at < n, other=0.0)
+    total = x
+    for i in tl.static_range(COUNT):
+        total += tl.cumsum(x * (i + 1), axis=0)
+    tl.store(out_ptr + at, total, mask=at < n)
