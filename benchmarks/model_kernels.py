@@ -22,8 +22,9 @@ def gelu_tanh(out_ptr, x_ptr, n, BLOCK: tl.constexpr):
 
 
 @triton.jit
-def rope(out_ptr, x_ptr, cos_ptr, sin_ptr, tokens, HEADS: tl.constexpr, HALF: tl.constexpr):
-    """Rotates the halves of each head: x is [tokens, HEADS, 2 * HALF], the angles are [tokens, HALF]."""
+def rope(out_ptr, x_ptr, cos_ptr, sin_ptr, HEADS: tl.constexpr, HALF: tl.constexpr):
+    """Rotates the halves of each head: x is [tokens, HEADS, 2 * HALF], the angles are [tokens, HALF]; a
+    program per token."""
     token = tl.program_id(0)
     head, d = tl.arange(0, HEADS)[:, None], tl.arange(0, HALF)[None, :]
     c, s = tl.load(cos_ptr + token * HALF + d), tl.load(sin_ptr + token * HALF + d)

@@ -86,11 +86,11 @@ def make_cases() -> dict[str, Case]:
     return {
         "swiglu bf16": Case((cdiv(flat, 1024),), lambda g: k.swiglu[g](half_out, half, half_up, flat, BLOCK=1024), lambda: F.silu(half) * half_up, half_out, 0.15),
         "gelu (tanh)": Case((cdiv(flat, 1024),), lambda g: k.gelu_tanh[g](out, x, flat, BLOCK=1024), lambda: F.gelu(x, approximate="tanh"), out),
-        "rope": Case((2048,), lambda g: k.rope[g](turned, heads, c, s, 2048, HEADS=16, HALF=64), rotated, turned),
+        "rope": Case((2048,), lambda g: k.rope[g](turned, heads, c, s, HEADS=16, HALF=64), rotated, turned),
         "softmax": Case((rows,), lambda g: basic.softmax[g](out, x, columns, BLOCK=4096), lambda: torch.softmax(x, 1), out),
         "layer norm": Case((rows,), lambda g: basic.layer_norm[g](out, x, weight, bias, columns, 1e-5, BLOCK=4096), lambda: F.layer_norm(x, (4096,), weight, bias), out),
         "layer norm, backward": Case((rows,), lambda g: k.layer_norm_backward[g](out, y, x, weight, mean, scale, columns, BLOCK=4096), backward, out, 1e-3),
-        "rms norm bf16": Case((rows,), lambda g: k.rms_norm[g](half_out, half, weight, columns, 1e-6, BLOCK=4096), lambda: F.rms_norm(half.float(), (4096,), weight, 1e-6).bfloat16(), half_out, 0.1),
+        "rms norm bf16, fp32 weights": Case((rows,), lambda g: k.rms_norm[g](half_out, half, weight, columns, 1e-6, BLOCK=4096), lambda: F.rms_norm(half.float(), (4096,), weight, 1e-6).bfloat16(), half_out, 0.1),
         "cross entropy of 32000": Case((256,), lambda g: k.cross_entropy[g](loss, logits, target, 32000, BLOCK=4096), lambda: F.cross_entropy(logits, target, reduction="none"), loss, 1e-3),
         "dropout": Case((cdiv(flat, 1024),), lambda g: k.dropout[g](out, x, flat, 0.5, 7, BLOCK=1024), lambda: F.dropout(x, 0.5), None),
         "embedding": Case((2048,), lambda g: k.embedding[g](embedded, x, tokens, columns, BLOCK=4096), lambda: F.embedding(tokens, x), embedded),

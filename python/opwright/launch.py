@@ -12,45 +12,64 @@ if TYPE_CHECKING:
 
 
 def bind(kernel: Any, grid: tuple | list | Callable, *args: Any, **options: Any) -> BoundLaunch:
-    """The launch `kernel[grid](*args, **options)` with its arguments bound: calling the result runs it, in less than a microsecond
-    of overhead.
+    """The launch `kernel[grid](*args, **options)` with its arguments bound: calling the result runs it, in a tenth of a
+    microsecond of overhead (benchmarks/triton_launch.py).
 
         step = opwright.bind(add, (cdiv(n, 1024),), x, y, out, n, BLOCK=1024)
         for _ in range(1000):
             step()
 
     Everything is decided here, once: the compiled kernel, the grid, the addresses of the tensors. The launch keeps references to the
-    tensors; it does not notice when one gets other memory (`Tensor.set_`, `resize_`), and calls no launch hooks. The kernel runs here
-    only if it is autotuned: then it is tuned first, as its first launch would. Threads may share the result.
+    tensors; it does not notice when one gets other memory (`Tensor.set_`, `resize_`), and calls no hooks of launches. The kernel runs
+    here only if it is autotuned: then it is tuned first, as its first launch would. Threads may share the result.
 
-    RuntimeError where the CPU is not the active driver of Triton (see `opwright.cpu`); whatever the launch would raise.
+    TypeError for what is no kernel or no grid; ValueError for a configuration with a `pre_hook`, which a plain launch would call each
+    time; RuntimeError where the CPU is not the active driver of Triton (see `opwright.cpu`); whatever the launch would raise.
     """
     from triton.runtime import driver
+    from triton.runtime.jit import KernelInterface
 
     from opwright import _core
     from opwright.triton_backend.driver import CPUDriver
 
+    if not isinstance(kernel, KernelInterface):
+        raise TypeError(
+            f"found {type(kernel).__name__}, expected a @triton.jit kernel: bind(kernel, grid, ...), without kernel[grid]"
+        )
+    if not isinstance(grid, (tuple, list)) and not callable(grid):
+        raise TypeError(f"found the grid {grid!r}, expected a tuple, a list or a function that gives one")
     active = driver.active
-    if not isinstance(getattr(active, "current", active), CPUDriver):
+    if isinstance(active, _PerThread):
+        active = active.current
+    if not isinstance(active, CPUDriver):
         raise RuntimeError(
             f"found {type(active).__name__} as Triton's active driver, expected the CPU's: "
             "call bind inside `with opwright.cpu():`, or set TRITON_DEFAULT_BACKEND=cpu"
         )
-    if _is_autotuned(kernel):
+    configs = _configs(kernel)
+    if any(config.pre_hook for config in configs):
+        raise ValueError(
+            "found a configuration with a pre_hook, expected none: a bound launch would leave it out; launch with kernel[grid]"
+        )
+    if configs:
         kernel[grid](*args, **options)
     launches = _core.capture(lambda: kernel[grid](*args, **options))
-    if not launches:
-        raise RuntimeError(f"found no launch in a call of {kernel!r}, expected a @triton.jit kernel")
-    return launches[-1]
+    if len(launches) != 1:
+        raise RuntimeError(
+            f"found {len(launches)} launches in one of {kernel!r}, expected 1: a hook launches kernels, too"
+        )
+    return launches[0]
 
 
-def _is_autotuned(kernel: Any) -> bool:
-    """Heuristics and the autotuner wrap each other in any order."""
+def _configs(kernel: Any) -> list:
+    """Those of an autotuned kernel. Heuristics and the autotuner wrap each other in any order."""
+    from triton.runtime.autotuner import Autotuner
+
     while kernel is not None:
-        if hasattr(kernel, "configs"):
-            return True
+        if isinstance(kernel, Autotuner):
+            return kernel.configs
         kernel = getattr(kernel, "fn", None)
-    return False
+    return []
 
 
 class _PerThread:
@@ -84,7 +103,7 @@ _install = threading.Lock()
 @contextmanager
 def cpu() -> Iterator[None]:
     """Inside, Triton kernels that this thread launches run on the CPU, also on a machine with a GPU. Other threads are not
-    concerned. May be nested; a kernel compiled for one device stays compiled for both."""
+    concerned. May be nested. What a kernel was compiled to for another device stays."""
     from triton.runtime import driver
 
     from opwright.triton_backend.driver import CPUDriver

@@ -389,6 +389,18 @@ def test_a_mask_that_wraps_inside_the_tile_is_an_error(low):
     assert not out.any()
 
 
+def test_an_int64_mask_that_wraps_is_an_error_too():
+    x, out = ints(64), np.zeros(64, np.int32)
+    with pytest.raises(RuntimeError, match="the int64 sum in this mask wraps inside the tile"):
+        launch(k.shifted_mask, 1, x, out, 2**63 - 10, 10, BLOCK=64)
+
+
+def test_addresses_that_come_around():
+    x, out = ints(64), np.zeros(64, np.int32)
+    launch(k.around, 1, x, out, BLOCK=64)
+    np.testing.assert_array_equal(out, np.where(np.arange(64) % 4 == 0, x[0], 7))
+
+
 @pytest.mark.parametrize("high", [-(2**31) + 20, 0, INT_MAX])
 @pytest.mark.parametrize(("a", "b"), [(0, 0), (INT_MAX, INT_MAX), (INT_MAX, 5), (-(2**31), -(2**31) + 1), (1000, -990)])
 def test_masks_of_sums_that_wrap_alike_in_all_elements(a, b, high):

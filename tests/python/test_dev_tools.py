@@ -142,16 +142,16 @@ def test_a_run_with_a_skip_that_is_not_allowed_fails(tmp_path):
 # --- the stages of ./dev ---------------------------------------------------------------------------------------------
 
 
-def stage(name: str, problem: str = "", needs_build: bool = True) -> run_tests.Stage:
+def stage(name: str, problem: str = "", needs: tuple[str, ...] = ("build",)) -> run_tests.Stage:
     def run(options: run_tests.Options) -> None:
         if problem:
             raise run_tests.Failed(problem)
 
-    return run_tests.Stage(name, run, needs_build)
+    return run_tests.Stage(name, run, needs)
 
 
 def test_after_a_failed_build_only_what_needs_it_is_not_run(capsys):
-    stages = [stage("build", "the build failed", needs_build=False), stage("unit"), stage("layers", needs_build=False)]
+    stages = [stage("build", "the build failed", needs=()), stage("unit"), stage("layers", needs=())]
     results = run_tests.run_stages(stages, run_tests.Options("test", []))
     assert [(name, why) for name, why, _ in results] == [
         ("build", "the build failed"),
@@ -159,6 +159,12 @@ def test_after_a_failed_build_only_what_needs_it_is_not_run(capsys):
         ("layers", ""),
     ]
     assert "dev: unit" in capsys.readouterr().out
+
+
+def test_a_stage_waits_for_all_that_it_needs():
+    stages = [stage("build", needs=()), stage("asan", "it is bad", needs=()), stage("suite", needs=("build", "asan"))]
+    results = run_tests.run_stages(stages, run_tests.Options("test-all", []))
+    assert [why for _, why, _ in results] == ["", "it is bad", "not run: asan failed"]
 
 
 def test_every_stage_prints_its_time_and_one_failure_fails_the_command(capsys, monkeypatch):

@@ -151,11 +151,33 @@ def test_bad_uses():
         step(n=1)
     with pytest.raises(TypeError, match="grid\\[0\\] of kernel 'add' is 1.5"):
         opwright.bind(elementwise.add, (1.5,), *map(opwright.tensor, (x, y, out)), N, BLOCK=BLOCK)
-    with pytest.raises(RuntimeError, match="found no launch in a call of"):
-        opwright.bind({(1,): lambda: None}, (1,))
+    with pytest.raises(TypeError, match=r"found function, expected a @triton.jit kernel: bind\(kernel, grid, ...\)"):
+        opwright.bind(elementwise.add[GRID], GRID, *map(opwright.tensor, (x, y, out)), N, BLOCK=BLOCK)
+    with pytest.raises(TypeError, match="found the grid 8, expected a tuple, a list or a function"):
+        opwright.bind(elementwise.add, 8, *map(opwright.tensor, (x, y, out)), N, BLOCK=BLOCK)
     # a failed bind leaves the thread as it was
     elementwise.add[GRID](*map(opwright.tensor, (x, y, out)), N, BLOCK=BLOCK)
     np.testing.assert_array_equal(out, x + y)
+
+
+def test_hooks_that_a_bound_launch_would_leave_out():
+    x, y, out = arrays()
+    arguments = [*map(opwright.tensor, (x, y, out)), N]
+    configs = [triton.Config({"BLOCK": BLOCK}, pre_hook=lambda args: None)]
+    with pytest.raises(ValueError, match="found a configuration with a pre_hook, expected none"):
+        opwright.bind(triton.autotune(configs=configs, key=["n"])(elementwise.add), GRID, *arguments)
+
+    def hook(*args, **options):
+        elementwise.hypotenuse[GRID](*arguments, BLOCK=BLOCK)
+
+    elementwise.add.add_pre_run_hook(hook)
+    try:
+        with pytest.raises(
+            RuntimeError, match="found 2 launches in one of .*, expected 1: a hook launches kernels, too"
+        ):
+            bound(x, y, out)
+    finally:
+        elementwise.add.pre_run_hooks.remove(hook)
 
 
 def test_bind_needs_the_cpu_driver():

@@ -1,4 +1,4 @@
-"""Small models of the usual kinds: name -> (the model, inputs of a batch of n in a dtype)."""
+"""Small models of the usual kinds: name -> (what makes the model, what makes inputs of a batch of n in a dtype)."""
 
 from __future__ import annotations
 

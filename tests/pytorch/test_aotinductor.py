@@ -3,6 +3,7 @@ imported."""
 
 from __future__ import annotations
 
+import ctypes
 import subprocess
 import sys
 import threading
@@ -119,7 +120,7 @@ def test_kernel_with_scratch_memory(tmp_path):
 
 def test_failing_assertion_is_an_error_of_the_model(tmp_path):
     model = torch._inductor.aoti_load_package(package(Checked(), torch.rand(500), tmp_path))
-    with pytest.raises(RuntimeError):
+    with pytest.raises(RuntimeError):  # PyTorch prints what the kernel said, and raises a text of its own
         model(torch.full((500,), 2e6))
     x = torch.rand(500)
     torch.testing.assert_close(model(x), x.sqrt() + 1)
@@ -134,6 +135,54 @@ def test_other_argument_types_are_refused():
             RuntimeError, match="kernel 'affine': found the argument 'shift' of type .*AOTInductor passes no"
         ):
             kernel_library({"x_ptr": "*fp32", "shift": type_}, compiled.metadata, compiled.kernel)
+
+
+def launcher_of(compiled, folder, signature=None):
+    """run_from_nativert as PyTorch's code would call it, with the kernel's description."""
+    from opwright.triton_backend.aotinductor import kernel_library
+
+    kernel, launcher = folder / "kernel.so", folder / "launcher.so"
+    kernel.write_bytes(
+        kernel_library(signature, compiled.metadata, compiled.kernel) if signature else compiled.asm["so"]
+    )
+    launcher.write_bytes(compiled.asm["launcher.so"])
+    description = ctypes.addressof(ctypes.c_char.in_dll(ctypes.CDLL(str(kernel)), compiled.metadata.name))
+    run = ctypes.CDLL(str(launcher)).run_from_nativert
+    run.argtypes = [ctypes.c_uint32] * 3 + [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+    run.restype = None
+    return lambda grid, values: run(grid, 1, 1, 1, ctypes.addressof(values), description)
+
+
+INTEGERS = [
+    (f"{kind}{8 << n}", getattr(ctypes, f"c_{'u' * (kind == 'u')}int{8 << n}")) for kind in "iu" for n in range(4)
+]
+
+
+@pytest.mark.parametrize(("name", "ctype"), [*INTEGERS, ("fp32", ctypes.c_float)], ids=lambda v: str(v))
+def test_scalars_of_every_size(name, ctype, tmp_path):
+    """The least and the largest value arrive: what the kernel stores is the sum with a tensor's element."""
+    compiled = k.add_scalar.warmup(torch.float64, torch.float64, ctype(1).value, grid=(1,))
+    compiled = triton.compile(
+        triton.compiler.ASTSource(k.add_scalar, {"x_ptr": "*fp64", "out_ptr": "*fp64", "value": name}),
+        target=compiled.metadata.target,
+    )
+    compiled._init_handles()
+    run = launcher_of(compiled, tmp_path)
+    bits = 8 * ctypes.sizeof(ctype)
+    values = [0.5, -2.25] if name == "fp32" else [0, -(1 << (bits - 1)) if name[0] == "i" else (1 << bits) - 1, 5]
+    for value in values:
+        x, out = torch.zeros(1, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
+        scalar = ctype(value)
+        run(1, (ctypes.c_void_p * 3)(x.data_ptr(), out.data_ptr(), ctypes.addressof(scalar)))
+        assert out.item() == float(value)
+
+
+def test_many_arguments_are_refused():
+    from opwright.triton_backend.aotinductor import kernel_library
+
+    compiled = k.affine.warmup(torch.float32, torch.float32, 1.0, 2, True, 10, BLOCK=64, grid=(1,))
+    with pytest.raises(RuntimeError, match="kernel 'affine': found 257 arguments, expected at most 256"):
+        kernel_library({f"a{i}": "i32" for i in range(257)}, compiled.metadata, compiled.kernel)
 
 
 def test_inductors_own_kernels_are_beyond_torch(tmp_path):

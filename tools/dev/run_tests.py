@@ -53,7 +53,7 @@ class Options:
 class Stage:
     name: str
     run: Callable[[Options], None]
-    needs_build: bool = True
+    needs: tuple[str, ...] = ("build",)  # stages: where one of them failed, this one is not run
 
 
 def call(*command: str | Path, env: dict[str, str] | None = None, what: str = "", log: Path | None = None) -> str:
@@ -317,24 +317,24 @@ def bench(options: Options) -> None:
 
 # --- the runner ------------------------------------------------------------------------------------------------------
 
-SOURCES = [Stage("format", check_format, needs_build=False), Stage("layers", check_layers, needs_build=False)]
-BUILD_STAGE = Stage("build", build, needs_build=False)
+SOURCES = [Stage("format", check_format, needs=()), Stage("layers", check_layers, needs=())]
+BUILD_STAGE = Stage("build", build, needs=())
 TESTS = [Stage("unit", unit), Stage("fuzz", fuzz), Stage("pytest", pytest), Stage("install", install)]
 MORE = [
     Stage("suite-v3", suite_v3),
     *(Stage(f"triton-{version}", older_triton(version)) for version in OLDER_TRITONS),
-    Stage("asan", sanitized("asan", "-LE", "fuzz"), needs_build=False),
-    Stage("asan-suite", asan_suite),
-    Stage("fuzz-long", fuzz_long, needs_build=False),
-    Stage("tsan", sanitized("tsan", "-R", "pool|launch"), needs_build=False),
-    Stage("aarch64", aarch64, needs_build=False),
+    Stage("asan", sanitized("asan", "-LE", "fuzz"), needs=()),
+    Stage("asan-suite", asan_suite, needs=("build", "asan")),
+    Stage("fuzz-long", fuzz_long, needs=("asan",)),
+    Stage("tsan", sanitized("tsan", "-R", "pool|launch"), needs=()),
+    Stage("aarch64", aarch64, needs=()),
 ]
 COMMANDS = {
     "demo": [BUILD_STAGE, Stage("demo", demo)],
     "test": [*SOURCES, BUILD_STAGE, *TESTS],
     "test-all": [*SOURCES, BUILD_STAGE, *TESTS, *MORE],
     "bench": [BUILD_STAGE, Stage("bench", bench)],
-    "format": [Stage("format", put_in_format, needs_build=False)],
+    "format": [Stage("format", put_in_format, needs=())],
 }
 
 
@@ -344,8 +344,9 @@ def run_stages(stages: list[Stage], options: Options) -> list[tuple[str, str, fl
     for stage in stages:
         start = time.monotonic()
         problem = ""
-        if stage.needs_build and any(name == "build" and why for name, why, _ in results):
-            problem = "not run: the build failed"
+        failed = [name for name, why, _ in results if why and name in stage.needs]
+        if failed:
+            problem = "not run: the build failed" if failed[0] == "build" else f"not run: {failed[0]} failed"
         else:
             print(f"dev: {stage.name} ...", flush=True)
             try:

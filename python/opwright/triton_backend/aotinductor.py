@@ -8,19 +8,34 @@ has the layout.
 
 from __future__ import annotations
 
+import enum
 import os
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-_MAGIC = b"OPWAOTI\x01"
-_KINDS = {"constexpr": 0, "i1": 2, "u1": 2, "fp32": 11, "f32": 11}
-_KINDS |= {f"i{8 << n}": 3 + n for n in range(4)} | {f"u{8 << n}": 7 + n for n in range(4)}
-_POINTER = 1
+_MAX_SLOTS = 256  # OPW_MAX_ARGS
+_LEVELS = {"x86-64-v3": 3, "x86-64-v4": 4}  # OPW_LEVEL_*
+
+
+class Kind(enum.IntEnum):
+    """AotiKind of the header: how PyTorch's code passes an argument."""
+
+    CONSTANT = 0
+    POINTER = 1
+    BOOL = 2
+    SIGNED = 3  # + n for 2**n bytes
+    UNSIGNED = 7
+    FLOAT = 11
+    FLOAT_TO_DOUBLE = 12
+    DOUBLE = 13
+
+
+_KINDS = {"constexpr": Kind.CONSTANT, "i1": Kind.BOOL, "u1": Kind.BOOL, "fp32": Kind.FLOAT, "f32": Kind.FLOAT}
+_KINDS |= {f"i{8 << n}": Kind.SIGNED + n for n in range(4)} | {f"u{8 << n}": Kind.UNSIGNED + n for n in range(4)}
 
 
 def offer(metadata: Any) -> None:
@@ -64,6 +79,9 @@ def kernel_library(signature: dict, metadata: Any, sealed: bytes) -> bytes:
     from opwright.triton_backend.compiler import unseal
 
     kinds = bytes(_kind(metadata.name, name, type_) for name, type_ in signature.items())
+    slots = len(kinds) - kinds.count(Kind.CONSTANT)
+    if slots > _MAX_SLOTS:
+        raise RuntimeError(f"kernel '{metadata.name}': found {slots} arguments, expected at most {_MAX_SLOTS}")
     with tempfile.TemporaryDirectory(prefix="opwright-aoti-") as folder:
         Path(folder, "kernel.o").write_bytes(unseal(sealed, metadata.name))
         Path(folder, "description.s").write_text(_description(metadata, kinds))
@@ -79,7 +97,7 @@ def kernel_library(signature: dict, metadata: Any, sealed: bytes) -> bytes:
 def _kind(kernel: str, name: str, type_: Any) -> int:
     if isinstance(type_, str):
         if type_.startswith("*"):
-            return _POINTER
+            return Kind.POINTER
         if type_ in _KINDS:
             return _KINDS[type_]
         if type_ == "fp64" and (kind := _kind_of_double()):
@@ -95,12 +113,12 @@ def _kind_of_double() -> int | None:
     that its Triton signature calls fp64. So PyTorch itself is asked."""
     from torch._inductor.codegen.cpp_wrapper_cpu import DeferredCpuTritonCallWrapper
 
-    return {"float x": 12, "double x": 13}.get(DeferredCpuTritonCallWrapper._get_cpp_param_type(None, "x", float))
+    kinds = {"float x": Kind.FLOAT_TO_DOUBLE, "double x": Kind.DOUBLE}
+    return kinds.get(DeferredCpuTritonCallWrapper._get_cpp_param_type(None, "x", float))
 
 
 def _description(metadata: Any, kinds: bytes) -> str:
     """AotiKernel of runtime/adapters/aotinductor/launcher.h, for the assembler."""
-    magic = struct.unpack("<Q", _MAGIC)[0]
     numbers = ", ".join(map(str, kinds))
     return f"""
     .section .data.rel.ro, "aw"
@@ -108,12 +126,14 @@ def _description(metadata: Any, kinds: bytes) -> str:
     .globl {metadata.name}
     .type {metadata.name}, @object
 {metadata.name}:
-    .quad {magic}
+    .ascii "OPWAOTI\\001"
     .quad {metadata.entry}
     .quad {metadata.scratch_bytes}
     .quad {metadata.grain}
     .long {int(metadata.ordered)}
+    .long {_LEVELS[metadata.arch]}
     .long {len(kinds)}
+    .long 0
     {f".byte {numbers}" if kinds else ""}
     .size {metadata.name}, . - {metadata.name}
     .section .note.GNU-stack, "", @progbits

@@ -12,7 +12,7 @@ class KernelError(TritonError, RuntimeError):
     """Its text names kernel, source line and operation, and says what to do; `diagnostics` has the same as dicts."""
 
     def __init__(self, text: str, diagnostics: list[dict[str, Any]] | None = None) -> None:
-        RuntimeError.__init__(self, text)  # whatever else a class below is
+        RuntimeError.__init__(self, text)  # not super(): what comes next for KernelTooLarge takes other arguments
         self.text = text
         self.diagnostics = diagnostics or []
 

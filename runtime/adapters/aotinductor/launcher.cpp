@@ -1,5 +1,6 @@
 #include "adapters/aotinductor/launcher.h"
 
+#include "core/cpu.h"
 #include "core/launch.h"
 
 #include <bit>
@@ -56,11 +57,18 @@ extern "C" [[gnu::visibility("default")]] void run_from_nativert(uint32_t x, uin
   if (kernel.magic != kAotiMagic)
     throw std::runtime_error("Opwright: this kernel was built by another version than its launcher; build the package "
                              "again");
+  if (!levelRuns(kernel.level, cpuLevel()))
+    throw std::runtime_error(std::string("Opwright: this package was built for CPUs of ") + cpuLevelName(kernel.level) +
+                             ", found one of " + cpuLevelName(cpuLevel()) + "; build it on such a machine");
   uint64_t slots[kMaxSlots];
   uint32_t count = 0;
-  for (uint32_t i = 0; i < kernel.paramCount; ++i)
-    if (kernel.kinds()[i] != kAotiConstant)
-      slots[count++] = slotOf(kernel.kinds()[i], args[i]);
+  for (uint32_t i = 0; i < kernel.paramCount; ++i) {
+    if (kernel.kinds()[i] == kAotiConstant)
+      continue;
+    if (count == kMaxSlots)
+      throw std::runtime_error("Opwright: this kernel has more arguments than its launcher takes");
+    slots[count++] = slotOf(kernel.kinds()[i], args[i]);
+  }
   const uint32_t grid[3] = {x, y, z};
   char text[512] = "";
   opw_error_t error{sizeof(opw_error_t), OPW_OK, text, sizeof text};

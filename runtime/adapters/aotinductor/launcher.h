@@ -28,10 +28,14 @@ struct AotiKernel {
   uint64_t scratchBytes;
   int64_t grain;
   uint32_t ordered;
+  uint32_t level; ///< OPW_LEVEL_* that the code needs
   uint32_t paramCount;
+  uint32_t reserved;
   /// The AotiKind of each parameter, one byte each, behind this struct.
   const uint8_t *kinds() const { return reinterpret_cast<const uint8_t *>(this + 1); }
 };
+
+static_assert(sizeof(AotiKernel) == 48);
 
 constexpr uint64_t kAotiMagic = 0x0149544f4157504f; ///< its bytes: "OPWAOTI\1"
 

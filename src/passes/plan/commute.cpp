@@ -22,7 +22,8 @@ struct Abstract {
   bool truth = false;  ///< Boolean
 };
 
-/// Truth of a predicate such as slt, oge or une; nothing for those that are always true or ask about NaN.
+/// Truth of a predicate such as slt, oge or une where no operand is NaN, as the proof supposes; nothing for those that
+/// ask about NaN or nothing.
 std::optional<bool> holds(std::string_view predicate, Relation relation) {
   if (predicate.size() == 3 && (predicate[0] == 's' || predicate[0] == 'u' || predicate[0] == 'o'))
     predicate.remove_prefix(1);
@@ -155,9 +156,10 @@ Positions positionsAlong(Planner &p, ValueId value, unsigned axis) {
     return {};
   Form form = p.formOf(value);
   int64_t stride = 0, base = 0;
-  constexpr int64_t kStride = 1 << 10; // with at most 2^20 elements none comes around to another's value
+  // With at most 2^20 elements of 32 bits (narrower sums have no form) none comes around to another's value.
+  constexpr int64_t kLargestStride = 1 << 10;
   if (!form.isAffine() || form.strides[axis] == kNone || !p.isConstant(form.strides[axis], stride) || stride == 0 ||
-      stride < -kStride || stride > kStride)
+      stride < -kLargestStride || stride > kLargestStride)
     return {};
   bool small = type.rank == 1 && p.isConstant(form.base, base) && base >= 0 && base < 1 << 30;
   return {true, small && stride > 0};

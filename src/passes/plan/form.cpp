@@ -68,6 +68,8 @@ bool Form::isUniform() const {
 namespace {
 
 constexpr size_t kMaxTerms = 8;
+/// Hashes multiply by larger constants, and count on wrapping.
+constexpr int64_t kLargestScale = 1 << 16;
 
 DimMap identity(unsigned rank) {
   DimMap map(rank);
@@ -133,18 +135,18 @@ static bool isLoopVariable(const Function &plan, ValueId value) {
   return owner != kNone && plan.op(owner).kind == OpKind::PlanLoop && v.index == 0;
 }
 
-/// Whether a scalar is a multiple of that power of two whatever the arguments are. Sums and products stay one where
-/// they wrap.
-static bool isMultiple(const Planner &p, ValueId value, int64_t power, unsigned depth = 8) {
+/// Whether a scalar is a multiple of a power of two whatever the arguments are. A power of two divides a sum or product
+/// also after it wraps.
+static bool isMultiple(const Planner &p, ValueId value, int64_t factor, unsigned depth = 8) {
   int64_t known = 0;
   if (p.isConstant(value, known))
-    return known % power == 0;
+    return known % factor == 0;
   if (depth == 0)
     return false;
-  auto in = [&](OpId op, unsigned i) { return isMultiple(p, p.plan.op(op).operands[i], power, depth - 1); };
+  auto in = [&](OpId op, unsigned i) { return isMultiple(p, p.plan.op(op).operands[i], factor, depth - 1); };
   if (isLoopVariable(p.plan, value)) {
     OpId loop = p.plan.block(p.plan.values[value].block).owner;
-    return in(loop, 0) && in(loop, 2);
+    return in(loop, 0) && in(loop, 2); // where it starts, and its step
   }
   OpId op = p.plan.values[value].op;
   if (op == kNone)
@@ -163,7 +165,8 @@ static bool isMultiple(const Planner &p, ValueId value, int64_t power, unsigned 
   }
 }
 
-/// A sum of integers of that type, in its own width.
+/// A sum of integers of that type in its own width, where it wraps. Loop variables and what was extended are in it
+/// already.
 ValueId Planner::wrapped(ValueId sum, Elem elem) {
   OpId op = plan.values[sum].op;
   if (elem == Elem::I64 || (op != kNone && plan.op(op).kind == OpKind::ExtSI) || isLoopVariable(plan, sum))
@@ -179,7 +182,10 @@ void Planner::requireNoWrap(ValueId base, Elem elem, int64_t count) {
   if (isMultiple(*this, base, count)) // as the block of a program is: then the last one ends at the largest integer
     return;
   Attributes attributes;
-  attributes.set("message", Attribute::string("the int32 sum in this mask wraps inside the tile; compute it in int64"));
+  attributes.set("message",
+                 Attribute::string(elem == Elem::I64 ? "the int64 sum in this mask wraps inside the tile"
+                                                     : "the int32 sum in this mask wraps inside the tile; compute it "
+                                                       "in int64"));
   int64_t largest = elem == Elem::I64 ? INT64_MAX : (int64_t{1} << (bitWidth(elem) - 1)) - 1;
   ValueId last = constant(largest - (count - 1));
   builder.create(OpKind::Assert, {compare("sle", base, last)}, {}, std::move(attributes));
@@ -216,7 +222,7 @@ void Planner::defineMask(const Op &op) {
     if (const Attribute *value = op.attributes.find("value"); value && value->integer != 0)
       masks[result] = Mask{};
   } else if (op.kind == OpKind::CmpI) {
-    // base + stride * i against a uniform value, along one dimension with stride 1 or -1, is a bound on i.
+    // base + i against a uniform value, along one dimension with stride 1, is a bound on i.
     const Type &operand = tile.type(op.operands[0]);
     if (!operand.isIntegerLike() || operand.elem == Elem::I1)
       return;
@@ -281,9 +287,10 @@ void Planner::defineForm(const Op &op) {
   }
   if (!type.isPointer() && !isInteger(type.elem))
     return;
-  bool adds = op.kind == OpKind::AddI || op.kind == OpKind::SubI || op.kind == OpKind::MulI || op.kind == OpKind::ShlI;
-  if (adds && bitWidth(type.elem) < 32)
-    return; // wraps in earnest
+  bool mayWrap =
+      op.kind == OpKind::AddI || op.kind == OpKind::SubI || op.kind == OpKind::MulI || op.kind == OpKind::ShlI;
+  if (mayWrap && bitWidth(type.elem) < 32)
+    return; // in earnest, also as an address
   Form form;
   form.strides.assign(type.rank, kNone);
   switch (op.kind) {
@@ -369,12 +376,13 @@ void Planner::defineForm(const Op &op) {
       return;
     bool known = isConstant(b.base, value);
     if (op.kind == OpKind::ShlI) {
-      if (!known || value < 0 || value > 30)
+      if (!known || value < 0 || value >= 30)
         return;
-      b.base = constant(int64_t{1} << value);
-    } else if (known && (value >= 1 << 16 || value <= -(1 << 16))) {
-      return; // hashes multiply by large constants and count on wrapping
+      value = int64_t{1} << value;
+      b.base = constant(value);
     }
+    if (known && (value >= kLargestScale || value <= -kLargestScale))
+      return;
     form.base = mul(a.base, b.base);
     for (unsigned d = 0; d < type.rank; ++d)
       if (a.strides[d] != kNone)

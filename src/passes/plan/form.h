@@ -4,7 +4,7 @@
 //
 // base and strides are plan scalars (i64, or a pointer), uniform in the program. A term is an integer tile without such
 // structure, evaluated element by element in its own width, where it wraps. i32 chains that are affine are evaluated in
-// i64: one that wraps inside a tile leaves every tensor on a GPU too.
+// i64: where one wraps inside a tile, the address goes on instead (docs/operations.md).
 #pragma once
 
 #include "ir/module.h"

@@ -1,4 +1,6 @@
-// Reductions: along a sequential axis with vectors over another one, or along the lanes with a fold at the end.
+// Reductions: along a sequential axis with vectors over another one, or along the lanes with a fold at the end. One
+// commutative operation goes in any order. A function of its own keeps the order of the elements: one by one, or along
+// the lanes in stretches of neighbours; and goes in any order where that is proved to be the same (commute.h).
 #include "passes/plan/commute.h"
 #include "passes/plan/outside.h"
 #include "passes/plan/slice.h"

@@ -338,3 +338,11 @@ def block_mask(x_ptr, out_ptr, block, high, BLOCK: tl.constexpr):
     """As the blocks of programs: `block * BLOCK` may wrap, the block does not."""
     i = tl.arange(0, BLOCK)
     tl.store(out_ptr + i, tl.load(x_ptr + i), mask=block * BLOCK + i < high)
+
+
+@triton.jit
+def around(x_ptr, out_ptr, BLOCK: tl.constexpr):
+    """Every fourth address is 0 again, in int32."""
+    i = tl.arange(0, BLOCK)
+    at = i << 30
+    tl.store(out_ptr + i, tl.load(x_ptr + at, mask=at == 0, other=7))
