@@ -105,10 +105,11 @@ bool launch(const Launcher &self, PyObject *const *args, Py_ssize_t count) {
   if (!readGrid(plan, args, grid))
     return false;
 
-  uint64_t few[48];
+  constexpr unsigned kSlotsOnStack = 48; // more than nearly every kernel has
+  uint64_t few[kSlotsOnStack];
   std::unique_ptr<uint64_t[]> many;
   uint64_t *slots = few;
-  if (plan.slots > 48) {
+  if (plan.slots > kSlotsOnStack) {
     many.reset(new (std::nothrow) uint64_t[plan.slots]);
     slots = many.get();
     if (!slots) {
@@ -169,11 +170,14 @@ bool runKernel(const LaunchPlan &plan, const LoadedKernel &kernel, const uint32_
   opw_error_t error{sizeof(opw_error_t), OPW_OK, text, sizeof text};
   runtime::CpuKernel cpu{kernel.entry, plan.scratchBytes, plan.grain, plan.ordered};
   opw_status_t status = OPW_OK;
-  Py_BEGIN_ALLOW_THREADS {
+  PyThreadState *python = PyEval_SaveThread();
+  {
     LaunchTimer timer(plan.name, grid);
     status = runtime::launchCpu(cpu, grid, slots, plan.slots, nullptr, &error);
   }
-  Py_END_ALLOW_THREADS if (status == OPW_OK) return true;
+  PyEval_RestoreThread(python);
+  if (status == OPW_OK)
+    return true;
   PyErr_Format(PyExc_RuntimeError, "kernel '%s' failed: %s (status %d)", plan.name.c_str(),
                text[0] ? text : "no reason given", static_cast<int>(status));
   return false;

@@ -1,5 +1,6 @@
 #include "profiler.h"
 
+#include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -19,9 +20,13 @@ struct Records {
   std::vector<LaunchRecord> list;
 };
 
-/// Never destroyed: threads may still launch while the process ends.
+/// Never destroyed: threads may still launch while the process ends. A forked child starts with new ones: a thread that
+/// it does not have may have held the lock.
 Records &records() {
-  static auto *all = new Records;
+  static Records *all = [] {
+    pthread_atfork(nullptr, nullptr, [] { all = new Records; });
+    return new Records;
+  }();
   return *all;
 }
 

@@ -86,15 +86,15 @@ class _PerThread:
         return stack[-1] if stack else self._usual()
 
     def __getattr__(self, name: str) -> Any:
+        if name in ("current", "_usual", "_local"):  # of a copy that is being made
+            raise AttributeError(name)
         return getattr(self.current, name)
 
-    def enter(self, driver: Any) -> None:
+    def stack(self) -> list:
+        """The drivers of the `cpu()` blocks that this thread is in."""
         if not hasattr(self._local, "stack"):
             self._local.stack = []
-        self._local.stack.append(driver)
-
-    def leave(self) -> None:
-        self._local.stack.pop()
+        return self._local.stack
 
 
 _install = threading.Lock()
@@ -115,8 +115,9 @@ def cpu() -> Iterator[None]:
             # without an active driver yet: Triton's choice, made when somebody needs it
             switch = _PerThread(lambda: driver.default if before is None else before)
             driver.set_active(switch)
-    switch.enter(CPUDriver())
+    stack, mine = switch.stack(), CPUDriver()
+    stack.append(mine)
     try:
         yield
-    finally:
-        switch.leave()
+    finally:  # perhaps in another thread, as a generator's end may be
+        stack.remove(mine)

@@ -82,6 +82,14 @@ _open: list[Profile] = []
 _lock = threading.Lock()
 
 
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)  # another thread may have held it
+
+
 def _collect() -> None:
     """Hands what was recorded to every open profile; the lock is held."""
     from opwright import _core
@@ -120,8 +128,8 @@ def profile() -> Iterator[Profile]:
 def start_from_environment() -> None:
     """OPW_PROFILE=1: the process prints the table of all its launches to stderr when it ends. OPW_PROFILE=FILE: it writes the trace
     there. Called when the first kernel is loaded."""
-    wish = os.environ.get("OPW_PROFILE", "")
-    if wish in ("", "0"):
+    wish = os.environ.get("OPW_PROFILE", "").strip()
+    if wish.lower() in ("", "0", "off", "false", "no"):
         return
     import atexit
     import sys
@@ -134,7 +142,7 @@ def start_from_environment() -> None:
         recording.__exit__(None, None, None)
         if os.getpid() != parent:  # a forked child has the records of its parent
             return
-        if wish == "1":
+        if wish.lower() in ("1", "on", "true", "yes"):
             print(result.table(), file=sys.stderr)
         else:
             result.write_trace(wish)

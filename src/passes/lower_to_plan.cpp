@@ -8,7 +8,7 @@ namespace opw::passes {
 
 using namespace ir;
 
-/// The booleans that the masks of loads and stores are made of.
+/// The booleans that the masks of loads and stores are made of, and the integers that they compare.
 static std::vector<bool> accessMasks(const Function &tile) {
   std::vector<bool> result(tile.values.size(), false);
   std::vector<ValueId> work;
@@ -25,7 +25,8 @@ static std::vector<bool> accessMasks(const Function &tile) {
       continue;
     result[value] = true;
     const Op &op = tile.op(def);
-    if (op.kind == OpKind::AndI || has(op.kind, kShape))
+    if (op.kind == OpKind::CmpI || op.kind == OpKind::AndI || op.kind == OpKind::AddI || op.kind == OpKind::SubI ||
+        op.kind == OpKind::ExtSI || has(op.kind, kShape))
       work.insert(work.end(), op.operands.begin(), op.operands.end());
   }
   return result;

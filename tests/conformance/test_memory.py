@@ -395,6 +395,24 @@ def test_an_int64_mask_that_wraps_is_an_error_too():
         launch(k.shifted_mask, 1, x, out, 2**63 - 10, 10, BLOCK=64)
 
 
+@pytest.mark.parametrize("x", [-(2**31), -5, 0, INT_MAX - 63, INT_MAX - 5, INT_MAX])
+@pytest.mark.parametrize(("y", "n"), [(0, 2**31), (10, 100), (-20, 0), (0, -(2**31)), (2**31 - 1, 2**31)])
+@pytest.mark.parametrize("where", ["inside", "outside"])
+def test_widened_masks(x, y, n, where):
+    """Sums in int32, then compared in int64: right, or refused where they wrap inside the tile."""
+    out = np.zeros(64, np.int32)
+    i = np.arange(64, dtype=np.int64)
+    wrap = lambda v: (v + 2**31) % 2**32 - 2**31  # noqa: E731
+    exact = wrap(wrap(x + i) + y) if where == "inside" else wrap(x + i) + y
+    start = wrap(x + y) if where == "inside" else x
+    try:
+        launch(k.widened_mask, 1, out, x, y, n, INSIDE=where == "inside", BLOCK=64)
+    except RuntimeError as error:
+        assert "wraps inside the tile" in str(error) and start + 63 > INT_MAX
+    else:
+        np.testing.assert_array_equal(out, exact < n)
+
+
 def test_addresses_that_come_around():
     x, out = ints(64), np.zeros(64, np.int32)
     launch(k.around, 1, x, out, BLOCK=64)

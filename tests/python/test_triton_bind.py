@@ -232,6 +232,24 @@ def test_cpu_switches_one_thread():
     assert done.stdout.split("\n")[:2] == ["['cpu', 'cpu', 'other', 'other'] 768.0", "other"], done.stderr
 
 
+def test_cpu_left_in_another_thread_and_copied():
+    done = in_process(
+        """
+        import copy, threading
+        from triton.runtime import driver
+        class Other:
+            def get_current_device(self): return "other"
+        driver.set_active(Other())
+        block = opwright.cpu()
+        block.__enter__()
+        copy.copy(driver.active)
+        thread = threading.Thread(target=block.__exit__, args=(None, None, None)); thread.start(); thread.join()
+        print(driver.active.get_current_device())
+        """
+    )
+    assert done.stdout == "other\n", done.stderr
+
+
 def test_cpu_before_triton_has_chosen():
     done = in_process("with opwright.cpu():\n    launch()\nlaunch(128)\nprint(out.sum())")
     assert done.stdout == "768.0\n", done.stderr
@@ -289,6 +307,40 @@ def test_profile_by_environment(tmp_path):
     assert done.returncode == 0, done.stderr
     assert len(json.loads(trace.read_text())["traceEvents"]) == 1
     assert in_process("launch()", OPW_PROFILE="0").stderr == ""
+
+
+def test_forks_while_threads_record():
+    done = in_process(
+        """
+        import os, threading, time
+        step = opwright.bind(elementwise.add, (4,), *map(opwright.tensor, (x, y, out)), 256, BLOCK=64)
+        going = True
+        def forever():
+            while going:
+                step()
+        threads = [threading.Thread(target=forever) for _ in range(3)]
+        with opwright.profile():
+            for thread in threads:
+                thread.start()
+            for _ in range(40):
+                child = os.fork()
+                if child == 0:
+                    step()
+                    os._exit(0)
+                for _ in range(500):
+                    if os.waitpid(child, os.WNOHANG)[0]:
+                        break
+                    time.sleep(0.01)
+                else:
+                    os.kill(child, 9)
+                    print("hung")
+            going = False
+            for thread in threads:
+                thread.join()
+        print("done")
+        """
+    )
+    assert done.stdout == "done\n", done.stderr
 
 
 def test_perf_map():

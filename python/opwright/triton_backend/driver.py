@@ -129,7 +129,7 @@ class CPUUtils:
 
         _once_per_process()
         loaded = _core.load(unseal(kernel, name))
-        if os.environ.get("OPW_PERF_MAP", "0") not in ("", "0"):
+        if os.environ.get("OPW_PERF_MAP", "").strip().lower() in _YES:
             _name_for_perf(name, loaded)
         return loaded, loaded, 0, 0, 2**31 - 1
 

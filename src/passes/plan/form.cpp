@@ -177,6 +177,25 @@ ValueId Planner::wrapped(ValueId sum, Elem elem) {
   return extend(builder.value(OpKind::TruncI, {sum}, Type::scalar(elem)));
 }
 
+/// The one dimension along which the form is base + i; -1 for any other form.
+int Planner::countsAlong(const Form &form) const {
+  int dim = -1;
+  for (size_t d = 0; d < form.strides.size(); ++d) {
+    if (form.strides[d] == kNone)
+      continue;
+    if (dim >= 0 || !isConstantEqual(form.strides[d], 1))
+      return -1;
+    dim = static_cast<int>(d);
+  }
+  return form.isAffine() ? dim : -1;
+}
+
+/// Whether counting up from the base cannot wrap: it is a small constant.
+bool Planner::startsSmall(const Form &form) const {
+  int64_t start = 0;
+  return isConstant(form.base, start) && start > -(1 << 30) && start < 1 << 30;
+}
+
 /// Ends the launch with an error where base, base + 1, ... base + count - 1 wrap: what is in bounds would be no box.
 void Planner::requireNoWrap(ValueId base, Elem elem, int64_t count) {
   if (isMultiple(*this, base, count)) // as the block of a program is: then the last one ends at the largest integer
@@ -234,22 +253,14 @@ void Planner::defineMask(const Op &op) {
       std::swap(a, b);
       predicate = swapped(predicate);
     }
-    if (!a.terms.empty() || a.isUniform())
+    int dim = countsAlong(a);
+    if (dim < 0)
       return;
-    int dim = -1;
-    for (unsigned d = 0; d < type.rank; ++d) {
-      if (a.strides[d] == kNone)
-        continue;
-      if (dim >= 0 || !isConstantEqual(a.strides[d], 1))
-        return;
-      dim = static_cast<int>(d);
-    }
     // i ? edge, where the left side counts up from its base without wrapping.
     a.base = wrapped(a.base, operand.elem);
     b.base = wrapped(b.base, operand.elem);
     ValueId edge = distance(b.base, a.base, operand.elem);
-    int64_t start = 0;
-    bool exact = isConstant(a.base, start) && start > -(1 << 30) && start < 1 << 30;
+    bool exact = startsSmall(a);
     if (!exact && guardsAccess[result]) {
       requireNoWrap(a.base, operand.elem, type.dim(static_cast<unsigned>(dim)));
       exact = true;
@@ -402,6 +413,11 @@ void Planner::defineForm(const Op &op) {
     form = formOf(op.operands[0]);
     if (form.from)
       return;
+    if (Elem narrow = tile.type(op.operands[0]).elem; op.kind == OpKind::ExtSI) {
+      form.base = wrapped(form.base, narrow);
+      if (int dim = countsAlong(form); dim >= 0 && guardsAccess[result] && !startsSmall(form))
+        requireNoWrap(form.base, narrow, type.dim(static_cast<unsigned>(dim)));
+    }
     if (op.kind == OpKind::Bitcast)
       form.base = builder.value(OpKind::Bitcast, {form.base}, type.element());
     break;

@@ -77,7 +77,7 @@ public:
   std::vector<std::optional<Buffer>> buffers; ///< tiles that live in scratch, once written
   std::unordered_map<ir::OpId, DotPlan> dots;
   std::vector<bool> lowered;      ///< ops that were lowered ahead of their turn
-  std::vector<bool> guardsAccess; ///< i1 tiles that decide which elements are loaded or stored
+  std::vector<bool> guardsAccess; ///< values that decide which elements are loaded or stored
   std::map<PackKey, Buffer> packs;
   std::vector<std::pair<ir::ValueId, ir::ValueId>> loops; ///< variable and step of the enclosing loops, as plan values
   std::vector<unsigned> timesRead;                        ///< nests that have read a load so far
@@ -109,6 +109,8 @@ public:
   ir::ValueId distance(ir::ValueId b, ir::ValueId a, ir::Elem elem);
   ir::ValueId wrapped(ir::ValueId sum, ir::Elem elem);
   void requireNoWrap(ir::ValueId base, ir::Elem elem, int64_t count);
+  int countsAlong(const Form &form) const;
+  bool startsSmall(const Form &form) const;
 
   // prefetch.cpp: the pointer's value in a later iteration or program; kNone when it does not depend on it
   ir::ValueId advanced(ir::ValueId base);

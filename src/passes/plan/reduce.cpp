@@ -188,13 +188,18 @@ struct Reduction {
   }
 };
 
+/// start combined with the elements from position 1 to `end`, one after the other.
+template <typename ElementsAt>
+std::vector<ValueId> foldInOrder(Reduction &r, const std::vector<ValueId> &start, ValueId end, ElementsAt elementsAt) {
+  ValueId position = r.nest.open(r.p.constant(1), end, false, start);
+  std::vector<ValueId> carried = r.nest.carried();
+  return r.nest.close(r.combined(carried, elementsAt(position)));
+}
+
 /// With a combine function of its own: one element after the other.
 std::vector<ValueId> reduceInOrder(Reduction &r) {
-  std::vector<ValueId> start = r.elementsAt(r.p.constant(0));
-  int64_t size = r.p.tile.type(r.op.operands[0]).dim(r.axis);
-  ValueId position = r.nest.open(r.p.constant(1), r.p.constant(size), false, start);
-  std::vector<ValueId> carried = r.nest.carried();
-  return r.nest.close(r.combined(carried, r.elementsAt(position)));
+  ValueId size = r.p.constant(r.p.tile.type(r.op.operands[0]).dim(r.axis));
+  return foldInOrder(r, r.elementsAt(r.p.constant(0)), size, [&](ValueId at) { return r.elementsAt(at); });
 }
 
 /// Partial results of the lanes, one buffer per operand.
@@ -232,9 +237,7 @@ std::vector<ValueId> reduceInStretches(Reduction &r, int64_t count) {
   parts.store(each, r.nest.close(r.combined(carried, r.elementsAt(r.nest.add(begin, turn)))));
   r.nest.close();
 
-  ValueId next = r.nest.open(p.constant(1), width, false, parts.load(zero));
-  carried = r.nest.carried();
-  return r.nest.close(r.combined(carried, parts.load(next)));
+  return foldInOrder(r, parts.load(zero), width, [&](ValueId at) { return parts.load(at); });
 }
 
 /// The bound under which operands are loaded, where it is one from above along the axis.
@@ -254,9 +257,7 @@ std::vector<ValueId> orAgainInOrder(Reduction &r, ValueId redo, const std::vecto
     start[i] = r.nest.emit(OpKind::Select, {redo, start[i], result[i]}, p.plan.type(result[i]));
   ValueId size = p.constant(p.tile.type(r.op.operands[0]).dim(r.axis));
   ValueId end = r.nest.emit(OpKind::Select, {redo, size, p.constant(1)}, Type::scalar(Elem::I64));
-  ValueId position = r.nest.open(p.constant(1), end, false, start);
-  std::vector<ValueId> carried = r.nest.carried();
-  return r.nest.close(r.combined(carried, r.elementsAt(position)));
+  return foldInOrder(r, start, end, [&](ValueId at) { return r.elementsAt(at); });
 }
 
 /// With a function that commutes but for NaN: the lanes take neighbours, and are then combined in halves. A row with a
@@ -278,14 +279,14 @@ std::vector<ValueId> reduceInAnyOrder(Reduction &r, int64_t count, const Commute
   const int64_t size = p.tile.type(r.op.operands[0]).dim(r.axis);
   Partials parts(r, 2 * count);
   ValueId each = r.nest.open(zero, width, true, {p.constant(0, Elem::I1)}, {std::string(name(OpKind::OrI))});
-  ValueId before = r.nest.carried()[0];
+  ValueId sawNan = r.nest.carried()[0];
   std::vector<ValueId> start = r.elementsAt(each);
-  start.push_back(r.nest.emit(OpKind::OrI, {before, isNan(start)}, flag));
+  start.push_back(r.nest.emit(OpKind::OrI, {sawNan, isNan(start)}, flag));
   std::map<ValueId, ValueId> decided; // within a lane the order is kept
   for (auto [compare, truth] : proof.decided)
     decided[compare] = p.constant(truth ? -1 : 0, Elem::I1);
-  auto turns = [&](ValueId from, ValueId to, const std::vector<ValueId> &start, const std::vector<Bound> &box) {
-    ValueId turn = r.nest.open(from, to, false, start);
+  auto turns = [&](ValueId from, ValueId to, const std::vector<ValueId> &before, const std::vector<Bound> &box) {
+    ValueId turn = r.nest.open(from, to, false, before);
     std::vector<ValueId> carried = r.nest.carried();
     ValueId seen = carried.back();
     carried.pop_back();

@@ -346,3 +346,13 @@ def around(x_ptr, out_ptr, BLOCK: tl.constexpr):
     i = tl.arange(0, BLOCK)
     at = i << 30
     tl.store(out_ptr + i, tl.load(x_ptr + at, mask=at == 0, other=7))
+
+
+@triton.jit
+def widened_mask(out_ptr, x, y, n, INSIDE: tl.constexpr, BLOCK: tl.constexpr):
+    i = tl.arange(0, BLOCK)
+    if INSIDE:
+        at = ((x + i) + y).to(tl.int64)
+    else:
+        at = (x + i).to(tl.int64) + y
+    tl.store(out_ptr + i, 1, mask=at < n)
