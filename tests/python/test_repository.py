@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shlex
@@ -219,7 +220,7 @@ def test_readme_example_runs(root, tmp_path):
                         [sys.executable, "-m", *words], cwd=tmp_path, env=environment, text=True, capture_output=True
                     )
                     assert done.returncode == 0, done.stdout + done.stderr
-    assert printed == {"use.py": "[2. 3. 4.]\n", "on_cpu.py": "[2. 2. 2.]\n"}
+    assert printed == {"use.py": "[2. 3. 4.]\n", "on_cpu.py": "[2. 2. 2.]\n", "in_torch.py": "3.0 2.0\n"}
 
 
 @pytest.mark.parametrize(
@@ -248,6 +249,14 @@ def test_examples_of_a_page_run(root, tmp_path, page, prints):
         told = re.findall(r"^ *print\(.*\)  # (.*)$", text, re.MULTILINE)
         assert found[name].splitlines()[-1:] == told
     assert found == prints
+
+
+def test_table_of_versions_is_what_the_conformance_suite_knows(root):
+    spec = importlib.util.spec_from_file_location("later", root / "tests/conformance/later.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    table = (root / "docs/triton.md").read_text().split("| since | what |\n|---|---|\n")[1]
+    assert table == "".join(f"| {since} | {what} |\n" for since, _, what in module.LATER)
 
 
 def test_explain_page_is_what_the_command_prints(root, tmp_path):
