@@ -20,6 +20,8 @@ using DimMap = std::vector<int>;
 /// How a shape op (splat, expand_dims, broadcast, trans, simple reshape) indexes its operand: for each dimension of the
 /// operand the dimension of the result, or -1. False for any other op, and for a reshape that regroups elements.
 bool shapeMap(const ir::Function &fn, const ir::Op &op, DimMap &map);
+/// Each dimension to itself.
+DimMap identity(unsigned rank);
 /// The map of `inner` followed by that of `outer`.
 DimMap compose(const DimMap &inner, const DimMap &outer);
 

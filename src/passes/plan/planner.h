@@ -103,8 +103,10 @@ public:
 
   // form.cpp
   void defineForm(const ir::Op &op);
-  void defineMask(const ir::Op &op);
   Form formOf(ir::ValueId tileValue); ///< total: a value without structure is a term of itself
+
+  // mask.cpp
+  void defineMask(const ir::Op &op);
   Mask maskOf(ir::ValueId tileValue);
   ir::ValueId distance(ir::ValueId b, ir::ValueId a, ir::Elem elem);
   ir::ValueId wrapped(ir::ValueId sum, ir::Elem elem);
