@@ -190,3 +190,16 @@ def test_inductors_own_kernels_are_beyond_torch(tmp_path):
     with config.patch(cpu_backend="triton"):
         with pytest.raises(Exception, match="XBLOCK"):
             package(torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.ReLU()), torch.randn(4, 8), tmp_path)
+
+
+def test_exported_functions_need_operators(tmp_path):
+    """The limit that docs/pytorch.md tells of: torch.export runs the function on tensors without memory."""
+
+    class Direct(torch.nn.Module):
+        def forward(self, x):
+            out = torch.empty_like(x)
+            k.sine[(8,)](x, out, x.numel(), BLOCK=128)
+            return out
+
+    with pytest.raises(RuntimeError, match="Cannot access data pointer of Tensor"):
+        torch.export.export(Direct(), (torch.randn(1000),))
