@@ -30,7 +30,7 @@ CXX_FOLDERS = ("include", "src", "runtime", "tools", "python", "tests", "example
 OLDER_TRITONS = ("3.6.0", "3.7.1", "3.8.0")
 FUZZ_SEED = 20261124
 # Inputs of the long run, by target: the parser alone, all stages before code generation, all stages.
-FUZZ_LONG = {"fuzz_ttir": 1_000_000, "fuzz_pipeline": 200_000, "fuzz_emit": 20_000}
+FUZZ_LONG = {"fuzz_ttir": 10_000_000, "fuzz_pipeline": 1_000_000, "fuzz_emit": 20_000}
 FUZZ_KERNELS = ("tests/ir/ttir", "tests/passes", "tests/fuzz/corpus")
 LLVM_WITH_AARCH64 = "mlc-llvm-static[all]>=23.1.1.post0,<24"
 CROSS = {
