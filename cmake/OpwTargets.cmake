@@ -20,9 +20,11 @@ target_compile_options(opw_options INTERFACE "-ffile-prefix-map=${PROJECT_SOURCE
 # Sanitizers hold for LLVM-free and LLVM-linking targets alike; the Python module is left out by the preset.
 add_library(opw_sanitize INTERFACE)
 if(OPW_SANITIZE)
-  # No vptr: LLVM has no run-time type information, which that check reads behind every object.
-  target_compile_options(opw_sanitize INTERFACE -fsanitize=${OPW_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all
-                         -fno-sanitize=vptr)
+  target_compile_options(opw_sanitize INTERFACE -fsanitize=${OPW_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  if(OPW_PYTHON)
+    # The module shares inlined functions with its LLVM, which has no run-time type information for vptr to read.
+    target_compile_options(opw_sanitize INTERFACE -fno-sanitize=vptr)
+  endif()
   target_link_options(opw_sanitize INTERFACE -fsanitize=${OPW_SANITIZE})
 endif()
 

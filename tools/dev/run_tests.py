@@ -254,20 +254,25 @@ def older_triton(version: str) -> Callable[[Options], None]:
     return run
 
 
+def build_preset(preset: str) -> None:
+    logs = ROOT / "build" / "logs"
+    call("cmake", "--preset", preset, f"-DPython_EXECUTABLE={sys.executable}", log=logs / f"{preset}-configure.log")
+    call("cmake", "--build", "--preset", preset, "-j", JOBS, log=logs / f"{preset}-build.log")
+
+
 def sanitized(preset: str, *selection: str) -> Callable[[Options], None]:
     def run(options: Options) -> None:
-        logs = ROOT / "build" / "logs"
-        call("cmake", "--preset", preset, f"-DPython_EXECUTABLE={sys.executable}", log=logs / f"{preset}-configure.log")
-        call("cmake", "--build", "--preset", preset, "-j", JOBS, log=logs / f"{preset}-build.log")
+        build_preset(preset)
         run_ctest(ROOT / "build" / preset, *selection, env={"UBSAN_OPTIONS": "print_stacktrace=1"})
 
     return run
 
 
 def asan_suite(options: Options) -> None:
-    """The conformance suite with the compiler and the launcher under the sanitizers of the stage asan: its module takes the place of
+    """The conformance suite with the compiler and the launcher under sanitizers: a module that is built with them takes the place of
     the installed one in a copy of the package."""
-    folder = ROOT / "build" / "asan"
+    build_preset("asan-python")
+    folder = ROOT / "build" / "asan-python"
     site = folder / "site"
     shutil.rmtree(site, ignore_errors=True)
     installed = next(Path(sys.prefix).glob("lib/python3*/site-packages/opwright"))
@@ -324,7 +329,7 @@ MORE = [
     Stage("suite-v3", suite_v3),
     *(Stage(f"triton-{version}", older_triton(version)) for version in OLDER_TRITONS),
     Stage("asan", sanitized("asan", "-LE", "fuzz"), needs=()),
-    Stage("asan-suite", asan_suite, needs=("build", "asan")),
+    Stage("asan-suite", asan_suite),
     Stage("fuzz-long", fuzz_long, needs=("asan",)),
     Stage("tsan", sanitized("tsan", "-R", "pool|launch"), needs=()),
     Stage("aarch64", aarch64, needs=()),
