@@ -1,7 +1,8 @@
 """What every benchmark uses: C peers built on the fly, interleaved timing, and rows with their targets.
 
 A benchmark is a script with `measure() -> list[Row]`; alone it prints its rows, with --json a list for run_all.py.
-Whatever is compared is timed in turns, in one process and on one core, and each side's median counts.
+Whatever is compared is timed in turns, in one process and on one core (where a row does not say otherwise), and each side's median
+counts.
 """
 
 from __future__ import annotations

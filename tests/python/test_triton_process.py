@@ -133,10 +133,10 @@ def test_twenty_kernels_in_eight_threads():
     def launches(seed: int) -> None:
         x, out = np.full(64, seed, np.float32), np.zeros(64, np.float32)
         t = opwright.tensor
-        for round_ in range(100):
-            block = 1 << (4 + round_ % 20 % 10)
+        for round_ in range(1000):
+            block, warps = 16 << round_ % 10, 1 << round_ // 10 % 2
             out[:] = 0
-            elementwise.add[(64 // min(block, 64) + 1,)](t(x), t(x), t(out), 64, BLOCK=block, num_warps=1 + round_ % 2)
+            elementwise.add[(64 // min(block, 64) + 1,)](t(x), t(x), t(out), 64, BLOCK=block, num_warps=warps)
             if not (out == 2 * seed).all():
                 wrong.append((seed, block))
 
