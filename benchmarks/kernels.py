@@ -77,3 +77,34 @@ def empty(out_ptr, x_ptr):
 def negate(out_ptr, x_ptr):
     """The smallest kernel with a result."""
     tl.store(out_ptr, -tl.load(x_ptr))
+
+
+@triton.jit
+def matmul_2d(a_ptr, b_ptr, c_ptr, m, n, k, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr):
+    """c = a @ b, row-major, no remainders; the grid is (columns / BN, rows / BM)."""
+    rows = tl.program_id(1) * BM + tl.arange(0, BM)
+    columns = tl.program_id(0) * BN + tl.arange(0, BN)
+    steps = tl.arange(0, BK)
+    a_at = a_ptr + rows[:, None] * k + steps[None, :]
+    b_at = b_ptr + steps[:, None] * n + columns[None, :]
+    sums = tl.zeros((BM, BN), tl.float32)
+    for _ in range(0, k, BK):
+        sums = tl.dot(tl.load(a_at), tl.load(b_at), sums)
+        a_at += BK
+        b_at += BK * n
+    tl.store(c_ptr + rows[:, None] * n + columns[None, :], sums)
+
+
+@triton.jit
+def largest_score(q_ptr, k_ptr, out_ptr, length, DIM: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr):
+    """max over keys of q . k for each row of each head; the grid is (heads, rows / BM)."""
+    head = tl.program_id(0)
+    rows = tl.program_id(1) * BM + tl.arange(0, BM)
+    inner = tl.arange(0, DIM)
+    q = tl.load(q_ptr + (head * length + rows[:, None]) * DIM + inner[None, :])
+    best = tl.full((BM,), float("-inf"), tl.float32)
+    for start in range(0, length, BN):
+        keys = start + tl.arange(0, BN)
+        k = tl.load(k_ptr + (head * length + keys[None, :]) * DIM + inner[:, None])
+        best = tl.maximum(best, tl.max(tl.dot(q, k), 1))
+    tl.store(out_ptr + head * length + rows, best)

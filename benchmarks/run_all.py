@@ -20,6 +20,7 @@ BENCHMARKS = (
     "model_peers",
     "launch",
     "triton_launch",
+    "program_order",
     "inductor",
 )
 

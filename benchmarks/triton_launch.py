@@ -1,4 +1,5 @@
-"""Cost of a launch through Triton: what Opwright adds to `kernel[grid](...)`, a bound launch, a small grid on two threads."""
+"""Cost of a launch through Triton: what Opwright adds to `kernel[grid](...)`, a bound launch, a small grid on two threads, and a
+kernel after an operator of torch on either one's threads."""
 
 from __future__ import annotations
 
@@ -66,11 +67,39 @@ def measure() -> list[Row]:
     ]
     if len(cores) > 1:
         os.sched_setaffinity(0, cores[:2])
+        opwright.set_threads(2)
+        torch.set_num_threads(2)
         small = torch.zeros(2 * 4096)
+        array = opwright.tensor(small.numpy())
         one = opwright.bind(kernels.vector_add, (1,), small, small, small, 4096, BLOCK=4096)
-        two = opwright.bind(kernels.vector_add, (2,), small, small, small, 8192, BLOCK=4096)
-        wide = microseconds({"one": one, "two": two})
-        rows.append(Row("two programs on two threads, over one program", wide["two"] - wide["one"], "us", at_most=2))
+        ours, torchs = (
+            opwright.bind(kernels.vector_add, (2,), tensor, tensor, tensor, 8192, BLOCK=4096)
+            for tensor in (array, small)
+        )
+        wide = microseconds({"one": one, "ours": ours})
+        rows.append(Row("two programs on two threads, over one program", wide["ours"] - wide["one"], "us", at_most=2))
+        wide = microseconds({"one": one, "torch": torchs})
+        over = wide["torch"] - wide["one"]
+        rows.append(Row("the same on torch's threads", over, "us", at_most=2))
+
+        large = torch.zeros(1 << 16)
+        array = opwright.tensor(large.numpy())
+        ours, torchs = (
+            opwright.bind(kernels.vector_add, (16,), tensor, tensor, tensor, 1 << 16, BLOCK=4096)
+            for tensor in (array, large)
+        )
+
+        def after_torch(launch: Callable) -> Callable[[], None]:
+            def call() -> None:
+                torch.add(large, large, out=large)
+                launch()
+
+            return call
+
+        mixed = microseconds({"ours": after_torch(ours), "torch": after_torch(torchs)})
+        ratio = mixed["ours"] / mixed["torch"]
+        note = f"{mixed['ours']:.1f} and {mixed['torch']:.1f} us"
+        rows.append(Row("kernel after torch.add: on two pools / on torch's", ratio, "x", note=note))
     return rows
 
 

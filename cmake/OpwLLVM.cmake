@@ -36,6 +36,4 @@ function(opw_link_llvm target)
   target_compile_definitions(${target} PRIVATE ${definitions})
   target_compile_options(${target} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-fno-rtti>)
   target_link_libraries(${target} PRIVATE ${libs})
-  # LLVM's symbols stay inside what we link: Triton and torch bring their own.
-  target_link_options(${target} INTERFACE -Wl,--exclude-libs,ALL)
 endfunction()

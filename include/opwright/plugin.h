@@ -416,8 +416,9 @@ typedef struct opw_cpu_scratch_t {
   uint32_t worker, reserved;
 } opw_cpu_scratch_t;
 
-/* Runs programs lo <= p < hi, p = x + grid[0] * (y + grid[1] * z). Returns 0, or non-zero when a program of
- * the range failed. */
+/* Runs the programs at the places lo <= p < hi of the kernel's order; there is one place in [0, number of programs) for
+ * each. Of an ordered kernel it is p = x + grid[0] * (y + grid[1] * z). Reports name a program by that number, whatever
+ * the order. Returns 0, or non-zero when a program of the range failed. */
 typedef int32_t (*opw_cpu_entry_t)(const opw_cpu_args_t *args, int64_t lo, int64_t hi, opw_cpu_scratch_t *scratch);
 
 enum {

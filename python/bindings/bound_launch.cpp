@@ -22,7 +22,7 @@ PyObject *run(PyObject *self, PyObject *const *, size_t flagged, PyObject *keywo
     return nullptr;
   }
   const BoundCall &call = *reinterpret_cast<BoundLaunch *>(self)->call;
-  if (!runKernel(*call.plan, *call.kernel, call.grid, call.slots.data()))
+  if (!runKernel(*call.plan, *call.kernel, call.grid, call.slots.data(), call.host))
     return nullptr;
   Py_RETURN_NONE;
 }

@@ -10,6 +10,7 @@ namespace opw::python {
 struct BoundCall {
   const LaunchPlan *plan = nullptr;
   const LoadedKernel *kernel = nullptr;
+  const opw_host_t *host = nullptr;
   uint32_t grid[3] = {1, 1, 1};
   std::vector<uint64_t> slots;
   PyObject *keep = nullptr; ///< a tuple, owned

@@ -65,9 +65,11 @@ driver::CompiledKernel compileOrRaise(const std::string &ttir, const driver::Com
 }
 
 driver::CompiledKernel compile(const std::string &ttir, std::string level, std::string entry, bool fpFusion,
-                               bool argsDisjoint, std::string dumpDir) {
+                               bool argsDisjoint, std::string programOrder, bool debugInfo, std::string dumpDir) {
   driver::CompileOptions options;
+  options.programOrder = std::move(programOrder);
   options.level = std::move(level);
+  options.debugInfo = debugInfo;
   options.entry = std::move(entry);
   options.fpFusion = fpFusion;
   options.argsDisjoint = argsDisjoint;
@@ -140,14 +142,17 @@ void bindCompiler(nb::module_ &m) {
       .def_ro("scratch_bytes", &driver::CompiledKernel::scratchBytes)
       .def_prop_ro("params", &params, "list of (is_pointer, MLIR's name of the element type)")
       .def_ro("ordered", &driver::CompiledKernel::ordered)
+      .def_ro("program_order", &driver::CompiledKernel::programOrder)
       .def_ro("grain", &driver::CompiledKernel::grain)
       .def_prop_ro("times", &times, "list of (stage, milliseconds)");
 
   m.def("compile", &compile, nb::arg("ttir"), nb::arg("level") = "host", nb::arg("entry") = "opw_kernel",
-        nb::arg("fp_fusion") = true, nb::arg("args_disjoint") = false, nb::arg("dump_dir") = "",
+        nb::arg("fp_fusion") = true, nb::arg("args_disjoint") = false, nb::arg("program_order") = "auto",
+        nb::arg("debug_info") = false, nb::arg("dump_dir") = "",
         "Compiles the one kernel of a TTIR module (text, best with locations); raises CompileError. args_disjoint: the "
-        "memory "
-        "behind different pointer arguments does not overlap.");
+        "memory behind different pointer arguments does not overlap. program_order: the axes of the grid, the one that "
+        "varies fastest first, "
+        "and perhaps /N for bands of N programs of the second. debug_info: DWARF for debuggers.");
   m.def(
       "explain", &explain, nb::arg("ttir"), nb::arg("level") = "host", nb::arg("args_disjoint") = false,
       nb::arg("dump_dir") = "",

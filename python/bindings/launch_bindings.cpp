@@ -2,6 +2,7 @@
 // Triton can call.
 #include "bindings.h"
 #include "bound_launch.h"
+#include "core/pool.h"
 #include "launcher.h"
 #include "profiler.h"
 
@@ -52,6 +53,8 @@ LaunchPlan makePlan(std::string name, nb::sequence signature, unsigned slots, ui
     if (!parseParam(nb::object(pair[1]).ptr(), nb::cast<std::string>(pair[0]), param))
       throw nb::python_error();
     plan.slots += param.slots();
+    if (plan.firstTensor < 0 && param.kind == ParamKind::Pointer)
+      plan.firstTensor = static_cast<int>(plan.params.size());
     plan.params.push_back(std::move(param));
   }
   if (plan.slots != slots)
@@ -116,6 +119,10 @@ void bindLaunch(nb::module_ &m) {
       },
       nb::arg("call"), "Calls it; launches on this thread are bound meanwhile, not run. The list of BoundLaunch.");
 
+  m.def(
+      "set_threads", [](int threads) { runtime::setPoolThreads(threads); }, nb::arg("threads"),
+      "Threads of later launches on the runtime's own pool; 0 is the default again.");
+  m.def("threads", [] { return runtime::poolThreads(); }, "Threads that a launch on the runtime's own pool may use.");
   m.def("set_profiling", &setProfiling, nb::arg("on"), "Records every launch of the process from now on, or no more.");
   m.def("take_launches", &takeRecords,
         "What was recorded since the last call: tuples of kernel, grid, start and duration (monotonic clock, seconds), "

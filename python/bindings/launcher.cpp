@@ -4,6 +4,7 @@
 
 #include "bound_launch.h"
 #include "core/launch.h"
+#include "host.h"
 #include "profiler.h"
 
 #include <structmember.h>
@@ -21,6 +22,8 @@ struct Launcher {
   LaunchPlan *plan;
   PyTypeObject *loadedType;
   const LoadedKernel *(*unwrap)(PyObject *);
+  PyTypeObject *tensorType; ///< of the last launch's first tensor, and whose threads go with it
+  const opw_host_t *host;
 };
 
 /// Positions of what Triton passes before the kernel's own arguments.
@@ -60,12 +63,25 @@ bool callHook(PyObject *hook, PyObject *metadata) {
   return result != nullptr;
 }
 
+/// Looked up again when another type of tensor comes than last time.
+const opw_host_t *hostOfLaunch(Launcher &self, PyObject *const *args) {
+  if (self.plan->firstTensor < 0)
+    return nullptr;
+  PyObject *tensor = args[kFirst + self.plan->firstTensor];
+  if (Py_TYPE(tensor) != self.tensorType) {
+    Py_XSETREF(self.tensorType,
+               reinterpret_cast<PyTypeObject *>(Py_NewRef(reinterpret_cast<PyObject *>(Py_TYPE(tensor)))));
+    self.host = hostOf(self.tensorType);
+  }
+  return self.host;
+}
+
 thread_local LaunchCapture *capture = nullptr;
 
 /// Instead of a run: the launch, with its slots written, joins the list of the capture.
 bool bindCall(const Launcher &self, PyObject *const *args, Py_ssize_t count, const uint32_t (&grid)[3],
-              const uint64_t *slots) {
-  BoundCall call{self.plan, self.unwrap(args[kFunction]), {grid[0], grid[1], grid[2]}, {}, nullptr};
+              const uint64_t *slots, const opw_host_t *host) {
+  BoundCall call{self.plan, self.unwrap(args[kFunction]), host, {grid[0], grid[1], grid[2]}, {}, nullptr};
   try {
     call.slots.assign(slots, slots + self.plan->slots);
   } catch (const std::bad_alloc &) {
@@ -87,7 +103,7 @@ bool bindCall(const Launcher &self, PyObject *const *args, Py_ssize_t count, con
   return added;
 }
 
-bool launch(const Launcher &self, PyObject *const *args, Py_ssize_t count) {
+bool launch(Launcher &self, PyObject *const *args, Py_ssize_t count) {
   const LaunchPlan &plan = *self.plan;
   auto expected = static_cast<Py_ssize_t>(plan.params.size());
   if (count - kFirst != expected) {
@@ -122,11 +138,12 @@ bool launch(const Launcher &self, PyObject *const *args, Py_ssize_t count) {
     if (!readArgument(plan.params[static_cast<size_t>(i)], plan.name, args[kFirst + i], out))
       return false;
 
+  const opw_host_t *host = hostOfLaunch(self, args);
   if (capture)
-    return bindCall(self, args, count, grid, slots);
+    return bindCall(self, args, count, grid, slots, host);
   if (!callHook(args[kEnterHook], args[kLaunchMetadata]))
     return false;
-  if (!runKernel(plan, *self.unwrap(args[kFunction]), grid, slots))
+  if (!runKernel(plan, *self.unwrap(args[kFunction]), grid, slots, host))
     return false;
   return callHook(args[kExitHook], args[kLaunchMetadata]);
 }
@@ -146,6 +163,7 @@ void deallocate(PyObject *self) {
   auto *launcher = reinterpret_cast<Launcher *>(self);
   delete launcher->plan;
   Py_XDECREF(reinterpret_cast<PyObject *>(launcher->loadedType));
+  Py_XDECREF(reinterpret_cast<PyObject *>(launcher->tensorType));
   type->tp_free(self);
   Py_DECREF(type);
 }
@@ -163,7 +181,8 @@ LaunchCapture::LaunchCapture(PyTypeObject *type, PyObject *list) : type(type), l
 
 LaunchCapture::~LaunchCapture() { capture = outer; }
 
-bool runKernel(const LaunchPlan &plan, const LoadedKernel &kernel, const uint32_t (&grid)[3], const uint64_t *slots) {
+bool runKernel(const LaunchPlan &plan, const LoadedKernel &kernel, const uint32_t (&grid)[3], const uint64_t *slots,
+               const opw_host_t *host) {
   if (!grid[0] || !grid[1] || !grid[2])
     return true;
   char text[512] = "";
@@ -173,7 +192,7 @@ bool runKernel(const LaunchPlan &plan, const LoadedKernel &kernel, const uint32_
   PyThreadState *python = PyEval_SaveThread();
   {
     LaunchTimer timer(plan.name, grid);
-    status = runtime::launchCpu(cpu, grid, slots, plan.slots, nullptr, &error);
+    status = runtime::launchCpu(cpu, grid, slots, plan.slots, host, &error);
   }
   PyEval_RestoreThread(python);
   if (status == OPW_OK)

@@ -24,13 +24,16 @@ struct LaunchPlan {
   std::string name;
   std::vector<Param> params;
   unsigned slots = 0;
+  int firstTensor = -1; ///< position of the first parameter that is a pointer; -1 without one
   uint64_t scratchBytes = 0;
   int64_t grain = 1;
   bool ordered = false;
 };
 
-/// Runs the grid with the GIL released; false with a Python error set where it failed. An empty grid is a success.
-bool runKernel(const LaunchPlan &plan, const LoadedKernel &kernel, const uint32_t (&grid)[3], const uint64_t *slots);
+/// Runs the grid on the host's threads (null: the runtime's own) with the GIL released; false with a Python error set
+/// where it failed. An empty grid is a success.
+bool runKernel(const LaunchPlan &plan, const LoadedKernel &kernel, const uint32_t (&grid)[3], const uint64_t *slots,
+               const opw_host_t *host);
 
 /// While one of these lives, launches of this thread are bound, not run: each becomes a BoundLaunch of `type` at the
 /// end of `list`.

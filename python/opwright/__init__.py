@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from opwright.launch import bind as bind
     from opwright.launch import cpu as cpu
+    from opwright.launch import set_threads as set_threads
     from opwright.loader import Library as Library
     from opwright.loader import load as load
     from opwright.profiling import profile as profile
@@ -23,9 +24,10 @@ _LAZY = {
     "cpu": "opwright.launch",
     "load": "opwright.loader",
     "profile": "opwright.profiling",
+    "set_threads": "opwright.launch",
     "tensor": "opwright.tensor",
 }
-__all__ = ["Library", "bind", "cpu", "load", "profile", "tensor"]
+__all__ = ["Library", "bind", "cpu", "load", "profile", "set_threads", "tensor"]
 
 
 def __getattr__(name: str) -> Any:

@@ -31,7 +31,7 @@ def examine() -> list[Check]:
     checks = [Check("opwright", True, True, f"{opwright.__version__}, Python {platform.python_version()}")]
     checks.append(_core())
     for package, needed, cure in (
-        ("triton", True, "pip install 'triton>=3.6,<3.10'"),
+        ("triton", True, "pip install triton"),
         ("numpy", True, "pip install numpy"),
         ("ml_dtypes", False, "pip install ml_dtypes (bfloat16 and float8 NumPy arrays)"),
         ("onnxruntime", False, "pip install onnxruntime"),

@@ -23,11 +23,13 @@ def bind(kernel: Any, grid: tuple | list | Callable, *args: Any, **options: Any)
     tensors; it does not notice when one gets other memory (`Tensor.set_`, `resize_`), and calls no hooks of launches. The kernel runs
     here only if it is autotuned: then it is tuned first, as its first launch would. Threads may share the result.
 
-    TypeError for what is no kernel or no grid; ValueError for a configuration with a `pre_hook`, which a plain launch would call each
-    time; RuntimeError where the CPU is not the active driver of Triton (see `opwright.cpu`); whatever the launch would raise.
+    TypeError for what is no kernel or no grid; ValueError for a grid of more than three sizes, and for a configuration with a
+    `pre_hook`, which a plain launch would call each time; RuntimeError where the CPU is not the active driver of Triton (see
+    `opwright.cpu`), and for a kernel of Triton's interpreter; whatever the launch would raise.
     """
     from triton.runtime import driver
-    from triton.runtime.jit import KernelInterface
+    from triton.runtime.autotuner import Autotuner
+    from triton.runtime.jit import JITFunction, KernelInterface
 
     from opwright import _core
     from opwright.triton_backend.driver import CPUDriver
@@ -38,6 +40,11 @@ def bind(kernel: Any, grid: tuple | list | Callable, *args: Any, **options: Any)
         )
     if not isinstance(grid, (tuple, list)) and not callable(grid):
         raise TypeError(f"found the grid {grid!r}, expected a tuple, a list or a function that gives one")
+    wrapped = list(_chain(kernel))
+    if not isinstance(wrapped[-1], JITFunction):
+        raise RuntimeError(
+            f"found {type(wrapped[-1]).__name__}, expected a kernel that is compiled: unset TRITON_INTERPRET to bind launches"
+        )
     active = driver.active
     if isinstance(active, _PerThread):
         active = active.current
@@ -46,30 +53,37 @@ def bind(kernel: Any, grid: tuple | list | Callable, *args: Any, **options: Any)
             f"found {type(active).__name__} as Triton's active driver, expected the CPU's: "
             "call bind inside `with opwright.cpu():`, or set TRITON_DEFAULT_BACKEND=cpu"
         )
-    configs = _configs(kernel)
+    configs = [config for tuner in wrapped if isinstance(tuner, Autotuner) for config in tuner.configs]
     if any(config.pre_hook for config in configs):
         raise ValueError(
             "found a configuration with a pre_hook, expected none: a bound launch would leave it out; launch with kernel[grid]"
         )
+    grid = _of_three(grid)
     if configs:
         kernel[grid](*args, **options)
     launches = _core.capture(lambda: kernel[grid](*args, **options))
     if len(launches) != 1:
-        raise RuntimeError(
-            f"found {len(launches)} launches in one of {kernel!r}, expected 1: a hook launches kernels, too"
-        )
+        why = "a hook launches kernels, too" if launches else "a hook (knobs.runtime.jit_cache_hook) took it over"
+        raise RuntimeError(f"found {len(launches)} launches in one of {kernel!r}, expected 1: {why}")
     return launches[0]
 
 
-def _configs(kernel: Any) -> list:
-    """Those of an autotuned kernel. Heuristics and the autotuner wrap each other in any order."""
-    from triton.runtime.autotuner import Autotuner
+def _chain(kernel: Any) -> Iterator[Any]:
+    """The kernel, and what it wraps: heuristics and the autotuner wrap each other in any order."""
+    from triton.runtime.jit import KernelInterface
 
-    while kernel is not None:
-        if isinstance(kernel, Autotuner):
-            return kernel.configs
+    while isinstance(kernel, KernelInterface):
+        yield kernel
         kernel = getattr(kernel, "fn", None)
-    return []
+
+
+def _of_three(grid: Any) -> Any:
+    """The same grid; ValueError for one of more axes, of which Triton would take the first three."""
+    if callable(grid):
+        return lambda meta: _of_three(grid(meta))
+    if isinstance(grid, (tuple, list)) and len(grid) > 3:
+        raise ValueError(f"found the grid {grid!r}, expected at most three sizes")
+    return grid
 
 
 class _PerThread:
@@ -95,6 +109,19 @@ class _PerThread:
         if not hasattr(self._local, "stack"):
             self._local.stack = []
         return self._local.stack
+
+
+def set_threads(count: int | None) -> None:
+    """How many threads a launch may use, the caller included, from now on; None: as many as the process may use CPUs, or
+    OPW_THREADS. It is about launches on Opwright's own threads: those on torch tensors take torch's (torch.set_num_threads).
+
+    ValueError for less than 1.
+    """
+    from opwright import _core
+
+    if count is not None and count < 1:
+        raise ValueError(f"found {count} threads, expected at least 1, or None for the default")
+    _core.set_threads(0 if count is None else min(count, 2**31 - 1))
 
 
 _install = threading.Lock()

@@ -32,6 +32,33 @@ class ElementType(str):
         return BY_NAME[self].kind == "float"
 
 
+class _Memory:
+    """What NumPy makes an array of. It keeps its owner alive."""
+
+    __slots__ = ("__array_interface__", "owner")
+
+    def __init__(self, owner: Any, interface: dict[str, Any]) -> None:
+        self.owner, self.__array_interface__ = owner, interface
+
+
+class _Storage:
+    """What Triton's interpreter copies to the CPU and back: it is there, so both are nothing."""
+
+    __slots__ = ("_address",)
+
+    def __init__(self, address: int) -> None:
+        self._address = address
+
+    def data_ptr(self) -> int:
+        return self._address
+
+    def cpu(self) -> _Storage:
+        return self
+
+    def copy_(self, other: _Storage) -> _Storage:
+        return self
+
+
 class Tensor:
     """A view of CPU memory, for `kernel[grid](...)`. Strides count elements, as in torch."""
 
@@ -78,24 +105,60 @@ class Tensor:
         )
 
     def numpy(self) -> Any:
-        """The memory as a NumPy array, without a copy."""
+        """The memory as a NumPy array, without a copy. Types that NumPy lacks are those of ml_dtypes."""
         import numpy
 
         if isinstance(self.base, numpy.ndarray):
             return self.base
-        return numpy.asarray(self.base) if hasattr(self.base, "__array_interface__") else numpy.from_dlpack(self.base)
+        try:
+            dtype = numpy.dtype(str(self.dtype))
+        except TypeError:
+            import ml_dtypes
+
+            dtype = numpy.dtype(getattr(ml_dtypes, self.dtype))
+        return self._bits().view(dtype)
+
+    def _bits(self) -> Any:
+        """The memory as a NumPy array of unsigned integers: every element type can be copied and cleared so."""
+        import numpy
+
+        size = self.dtype.itemsize
+        strides = tuple(stride * size for stride in self._strides)
+        interface = {"version": 3, "typestr": f"<u{size}", "shape": self.shape, "strides": strides}
+        return numpy.asarray(_Memory(self, interface | {"data": (self._address, False)}))
 
     # what triton.autotune's reset_to_zero and restore_value call
 
     def zero_(self) -> Tensor:
-        self.numpy()[...] = 0
+        self._bits()[...] = 0
         return self
 
     def clone(self) -> Tensor:
-        return tensor(self.numpy().copy())
+        copy = self._bits().copy()
+        return Tensor(copy.ctypes.data, self.dtype, self.shape, row_major(self.shape), None, copy)
 
     def copy_(self, other: Tensor) -> Tensor:
-        self.numpy()[...] = other.numpy()
+        self._bits()[...] = other._bits()
+        return self
+
+    # what triton.reinterpret reads
+
+    @property
+    def data(self) -> Tensor:
+        return self
+
+    # what Triton's interpreter calls to have a tensor on the CPU: an empty one, put on the storage of this one
+
+    def untyped_storage(self) -> _Storage:
+        return _Storage(self._address)
+
+    def storage_offset(self) -> int:
+        return 0
+
+    def new_empty(self, *size: Any, device: Any = None) -> Tensor:
+        return Tensor(self._address, self.dtype, self.shape, self._strides, self.base, self._owner)
+
+    def set_(self, storage: _Storage, offset: int, size: Any, stride: Any) -> Tensor:
         return self
 
     def __repr__(self) -> str:
@@ -106,7 +169,8 @@ def tensor(x: Any) -> Tensor:
     """A zero-copy view of a NumPy array, a torch CPU tensor, or an object with `__array_interface__` or `__dlpack__`.
 
     Refused: memory that is not the CPU's, read-only memory (a kernel may write through any pointer), element types that
-    Triton does not have. The view keeps `x` alive.
+    Triton does not have. The view keeps `x` alive. What cannot say that it is read-only is taken: a kernel must not write
+    into an array of JAX, whose DLPack is from before 1.0.
     """
     if isinstance(x, Tensor):
         return x

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <linux/futex.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -37,7 +38,7 @@ std::atomic<uint32_t> waiting{0};    // the caller sleeps on inside
 std::atomic<int32_t> seats{0};       // helpers that may still join the job
 std::atomic<int64_t> next{0};        // first index that nobody has taken
 std::atomic<int32_t> status{0};      // first failure
-std::atomic<int32_t> cpus{0};        // 0 = not counted yet
+std::atomic<int32_t> atFirst{0};     // without a limit; 0 = not counted yet
 std::atomic<int32_t> threadLimit{0}; // setPoolThreads
 int32_t started = 0;                 // helpers alive; only the owner touches it
 bool forkHandler = false;            // only the owner touches it
@@ -181,11 +182,13 @@ int32_t poolThreads() {
   int32_t n = threadLimit.load(std::memory_order_relaxed);
   if (n > 0)
     return n;
-  n = cpus.load(std::memory_order_relaxed);
+  n = atFirst.load(std::memory_order_relaxed);
   if (n == 0) {
-    n = usableCpus();
+    const char *wish = getenv("OPW_THREADS");
+    long number = wish ? strtol(wish, nullptr, 10) : 0;
+    n = number > 0 ? static_cast<int32_t>(number < kMaxThreads ? number : kMaxThreads) : usableCpus();
     n = n < 1 ? 1 : n > kMaxThreads ? kMaxThreads : n;
-    cpus.store(n, std::memory_order_relaxed);
+    atFirst.store(n, std::memory_order_relaxed);
   }
   return n;
 }

@@ -18,7 +18,7 @@ int32_t parallelFor(int64_t count, int64_t grain, opw_body_t body, void *arg);
 // Threads that a loop may use, the caller included; at least 1.
 int32_t poolThreads();
 
-// Caps the threads of later loops; 0 = as many as there are CPUs. For tests and measurements.
+// Sets the threads of later loops; 0 = OPW_THREADS, or as many as there are CPUs.
 void setPoolThreads(int32_t threads);
 
 } // namespace opw::runtime

@@ -85,8 +85,6 @@ void readEnvironment() {
     memcpy(tacticText, text, strlen(text) + 1);
   if (const char *text = getenv("OPW_CPU_LEVEL"))
     limitCpuLevel(cpuLevelOf(text));
-  if (const char *text = getenv("OPW_THREADS"))
-    setPoolThreads(static_cast<int32_t>(strtol(text, nullptr, 10)));
   environment.store(kRead, std::memory_order_release);
 }
 

@@ -26,7 +26,7 @@ static_assert(sizeof(OpState) <= 1024, "OPW_STATE_BYTES gives 1024 bytes per op"
 /// The block of an op; null when it is none of this library's, or when the state memory is too small.
 OpState *opState(const opw_op_t *op);
 
-/// Reads OPW_TACTIC, OPW_CPU_LEVEL and OPW_THREADS once; later calls do nothing.
+/// Reads OPW_TACTIC and OPW_CPU_LEVEL once; later calls do nothing.
 void readEnvironment();
 
 /// The tactic that OPW_TACTIC="ns::op=2;*=1" wishes for an op, or 0.

@@ -5,6 +5,7 @@
 #include "codegen/cpu/level.h"
 #include "frontend/ttir/parse.h"
 #include "ir/verify.h"
+#include "passes/choose_program_order.h"
 #include "passes/lower_to_plan.h"
 #include "passes/normalize.h"
 #include "passes/order_sensitive.h"
@@ -47,6 +48,20 @@ private:
   int count = 0;
 };
 
+/// The order that was asked for, if the kernel allows it.
+Result<ir::ProgramOrder> orderOf(const CompileOptions &options, const ir::Function &tile, bool ordered) {
+  if (options.programOrder == "auto")
+    return passes::chooseProgramOrder(tile);
+  Result<ir::ProgramOrder> order = ir::ProgramOrder::parse(options.programOrder);
+  if (order && ordered && *order != ir::ProgramOrder{})
+    return Diagnostic{.message = "found the program order '" + options.programOrder +
+                                 "' for a kernel whose programs wait for each other, expected 'xyz'",
+                      .kernel = tile.name,
+                      .hint =
+                          "leave the order out: such programs start in ascending order, or they could wait forever"};
+  return order;
+}
+
 Result<CompiledKernel> compileStages(std::string_view ttir, const CompileOptions &options) {
   Result<cpu::Level> level = cpu::findLevel(options.level);
   if (!level)
@@ -73,6 +88,12 @@ Result<CompiledKernel> compileStages(std::string_view ttir, const CompileOptions
     OPW_CHECK(false, "the normalized module is not valid: " + render(valid.diagnostics()));
 #endif
 
+  kernel.ordered = passes::isOrderSensitive(normal->functions.front());
+  Result<ir::ProgramOrder> order = orderOf(options, normal->functions.front(), kernel.ordered);
+  if (!order)
+    return std::move(order.diagnostics());
+  kernel.programOrder = order->str();
+
   // Tile IR -> plan IR: tiles are gone; there are loops, buffers and single elements.
   auto plan = stages.run("plan", [&] {
     return passes::lowerToPlan(*normal, {.argsDisjoint = options.argsDisjoint, .vectorLanes = level->lanes(32)});
@@ -86,11 +107,15 @@ Result<CompiledKernel> compileStages(std::string_view ttir, const CompileOptions
 #endif
 
   if (options.explain)
-    kernel.remarks = stages.run("explain", [&] { return explainPlan(*normal, *plan, *level); });
+    kernel.remarks = stages.run("explain", [&] { return explainPlan(*normal, *plan, *level, *order); });
 
   // Plan IR -> object: loops are strip-mined, elements become vectors of the level.
-  cpu::EmitOptions emission{
-      .level = options.level, .entry = options.entry, .fpFusion = options.fpFusion, .dump = !options.dumpDir.empty()};
+  cpu::EmitOptions emission{.level = options.level,
+                            .entry = options.entry,
+                            .fpFusion = options.fpFusion,
+                            .order = *order,
+                            .debugInfo = options.debugInfo,
+                            .dump = !options.dumpDir.empty()};
   const ir::Function &function = plan->functions.front();
   auto emitted = stages.run("emit", [&] { return cpu::emit(*plan, function, emission); });
   if (!emitted)
@@ -102,7 +127,6 @@ Result<CompiledKernel> compileStages(std::string_view ttir, const CompileOptions
   kernel.object = std::move(emitted->object);
   kernel.scratchBytes = emitted->scratchBytes;
   kernel.name = function.name;
-  kernel.ordered = passes::isOrderSensitive(normal->functions.front());
   for (ir::ValueId argument : function.arguments())
     kernel.params.push_back({function.type(argument).isPointer(), function.type(argument).elem});
   return kernel;

@@ -22,7 +22,9 @@ struct CompileOptions {
   bool fpFusion = true;             ///< a*b + c may round once
   /// Memory behind different pointer arguments does not overlap: true for plugins, whose runtime refuses overlap.
   bool argsDisjoint = false;
-  bool explain = false; ///< fill CompiledKernel::remarks
+  std::string programOrder = "auto"; ///< a text of ir/program_order.h, or "auto": the compiler chooses
+  bool debugInfo = false;            ///< DWARF in the object: Python lines, arguments, program ids
+  bool explain = false;              ///< fill CompiledKernel::remarks
   /// If set: what each stage leaves goes there as NN_<stage>, with .ir for our IR, .ll for LLVM's, .s for assembly.
   std::string dumpDir{};
 };
@@ -39,8 +41,9 @@ struct CompiledKernel {
   std::string name;          ///< the kernel's name in TTIR
   uint64_t scratchBytes = 0; ///< per worker, 64-byte aligned
   std::vector<Param> params;
-  bool ordered = false; ///< programs must be taken in ascending order, by ticket
-  int64_t grain = 1;    ///< programs per chunk that pay for a hand-over
+  bool ordered = false;     ///< programs must be taken in ascending order, by ticket
+  std::string programOrder; ///< that programs are taken in
+  int64_t grain = 1;        ///< programs per chunk that pay for a hand-over
   std::vector<StageTime> times;
   std::vector<Remark> remarks; ///< what each source line became, with CompileOptions::explain
 };

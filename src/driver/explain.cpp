@@ -63,7 +63,8 @@ public:
   Explainer(const Module &tile, const Module &plan, const cpu::Level &level)
       : facts(tile, plan, level), fn(facts.fn), tile(facts.tile), lanes(facts.lanes), level(level) {}
 
-  std::vector<Remark> run() {
+  std::vector<Remark> run(const ProgramOrder &order) {
+    explainOrder(order);
     explainBuffers();
     explainPlainDots();
     explainRegion(fn.body);
@@ -84,6 +85,17 @@ private:
     auto [file, line] = facts.placeOf(where);
     if (line != 0 && said.emplace(file, line, kind, text).second)
       remarks.push_back({file, line, kind, std::move(text)});
+  }
+
+  void explainOrder(const ProgramOrder &order) {
+    if (order == ProgramOrder{})
+      return;
+    auto axis = [&](unsigned digit) { return std::string(1, static_cast<char>('x' + order.axes[digit])); };
+    std::string text = "programs run with axis " + axis(0) + " fastest";
+    if (order.band > 1)
+      text = "programs run in bands of " + std::to_string(order.band) + " along axis " + axis(1) + ", then along " +
+             axis(0);
+    say(tile.location, "order", text + " (" + order.str() + "): what they read stays in the cache longer");
   }
 
   // --- buffers and dots
@@ -360,8 +372,9 @@ private:
 
 } // namespace
 
-std::vector<Remark> explainPlan(const Module &tile, const Module &plan, const cpu::Level &level) {
-  return Explainer(tile, plan, level).run();
+std::vector<Remark> explainPlan(const Module &tile, const Module &plan, const cpu::Level &level,
+                                const ProgramOrder &order) {
+  return Explainer(tile, plan, level).run(order);
 }
 
 } // namespace opw::driver

@@ -13,8 +13,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     std::optional<opw::ir::Module> plan = opw::fuzz::planOf({reinterpret_cast<const char *>(data), size});
     if (!plan)
       return 0;
-    opw::Result<opw::cpu::EmittedObject> object =
-        opw::cpu::emit(*plan, plan->functions.front(), {.level = "x86-64-v3", .verify = true});
+    opw::Result<opw::cpu::EmittedObject> object = opw::cpu::emit(
+        *plan, plan->functions.front(), {.level = "x86-64-v3", .debugInfo = size % 2 == 1, .verify = true});
     if (!object)
       opw::fuzz::requireMessage(object.diagnostics());
     else if (object->object.empty())

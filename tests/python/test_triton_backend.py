@@ -204,12 +204,31 @@ def test_a_cpu_below_the_lowest_level_is_refused(monkeypatch):
         level.host_level.cache_clear()
 
 
-def test_the_extension_exports_only_its_entry():
+def test_the_extension_exports_its_entry_and_what_debuggers_look_for():
     """LLVM inside must not meet the LLVMs of Triton and torch in one process."""
     out = subprocess.run(
         ["nm", "-D", "--defined-only", _core.__file__], capture_output=True, text=True, check=True
     ).stdout
-    assert {line.split()[-1] for line in out.splitlines()} == {"PyInit__core"}
+    exported = {line.split()[-1] for line in out.splitlines()}
+    assert exported == {"PyInit__core", "__jit_debug_descriptor", "__jit_debug_register_code"}
+
+
+def test_a_triton_that_is_too_different_is_refused_by_name(monkeypatch):
+    from triton._C.libtriton import passes
+
+    from opwright.triton_backend import features
+
+    features.require_features.cache_clear()
+    monkeypatch.delattr(passes.ttir, "add_triton_licm")
+    monkeypatch.setattr(CPUDriver, "__abstractmethods__", frozenset({"get_new_thing"}))
+    monkeypatch.setattr(triton, "__version__", "4.2.0")
+    expected = (
+        r"found Triton 4\.2\.0, which differs .* in passes\.ttir\.add_triton_licm, DriverBase\.get_new_thing; expected"
+    )
+    with pytest.raises(RuntimeError, match=expected):
+        scale.warmup(opwright.tensor(np.ones(4, np.float32)), 4, 1.0, BLOCK=4, grid=(1,), debug_info=True)
+    monkeypatch.undo()
+    scale[(1,)](opwright.tensor(np.ones(4, np.float32)), 4, 1.0, BLOCK=4)
 
 
 # -- options

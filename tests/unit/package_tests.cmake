@@ -12,6 +12,12 @@ opw_add_test(package_plugin_test SOURCES "${_here}/package_plugin_test.cpp" LINK
 opw_add_test(package_ops_test SOURCES "${_here}/package_ops_test.cpp" LINK opw_package_kit)
 opw_add_test(package_expression_test SOURCES "${_here}/package_expression_test.cpp" LINK opw_package)
 opw_add_test(runtime_pool_test SOURCES "${_here}/runtime_pool_test.cpp" LINK opwright_runtime_checked)
+add_library(opw_fake_torch SHARED "${_here}/fake_torch.cpp")
+set_target_properties(opw_fake_torch PROPERTIES OUTPUT_NAME torch_cpu) # what the adapter looks for
+target_link_libraries(opw_fake_torch PRIVATE opw_options opw_sanitize)
+opw_add_test(torch_pool_test SOURCES "${_here}/torch_pool_test.cpp" LINK opwright_torch opwright_runtime_checked)
+target_compile_definitions(torch_pool_test PRIVATE "OPW_FAKE_TORCH=\"$<TARGET_FILE:opw_fake_torch>\"")
+add_dependencies(torch_pool_test opw_fake_torch)
 opw_add_test(runtime_tables_test SOURCES "${_here}/runtime_tables_test.cpp" LINK opwright_runtime_checked)
 if(TARGET opw_driver)
   opw_add_test(build_test SOURCES "${_here}/build_test.cpp" LINK opw_driver opw_package_kit)

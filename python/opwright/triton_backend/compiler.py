@@ -16,6 +16,8 @@ from typing import Any
 
 from triton.backends.compiler import BaseBackend, GPUTarget
 
+from opwright.triton_backend.environment import switch
+from opwright.triton_backend.features import require_features
 from opwright.triton_backend.level import host_level
 
 # How the binary differs from a plain ELF object: a trailer of this mark and a digest (see seal).
@@ -48,6 +50,8 @@ class CPUOptions:
     sanitize_overflow: bool = True
     debug: bool = False
     arch: str = ""  # CPU level
+    program_order: str = "auto"  # "yxz": y varies fastest; "xyz/8": bands of 8 programs of y, inside them y, then x
+    debug_info: bool = False  # for gdb; OPW_DEBUG_INFO=1 where the launch does not say
     enable_fp_fusion: bool = True
     # read by Triton's launch path and hooks
     backend_name: str = "cpu"
@@ -118,7 +122,10 @@ class CPUBackend(BaseBackend):
 
     @staticmethod
     def supports_target(target: GPUTarget) -> bool:
-        return target.backend == "cpu"
+        if target.backend != "cpu":
+            return False
+        require_features()
+        return True
 
     def __init__(self, target: GPUTarget) -> None:
         super().__init__(target)
@@ -134,9 +141,14 @@ class CPUBackend(BaseBackend):
     def parse_options(self, opts: dict[str, Any]) -> CPUOptions:
         given = {name: value for name, value in opts.items() if name in _FIELDS and value is not None}
         given.setdefault("arch", self._level())
-        libraries = given.get("extern_libs")
-        if isinstance(libraries, dict):
-            given["extern_libs"] = tuple(libraries.items())
+        given.setdefault("debug_info", bool(switch("OPW_DEBUG_INFO")))
+        if "extern_libs" in given:  # pairs, also where JSON made lists of them
+            given["extern_libs"] = tuple(dict(given["extern_libs"]).items())
+        from triton import knobs
+
+        language = knobs.language
+        given.setdefault("enable_fp_fusion", language.default_fp_fusion)
+        given["enable_fp_fusion"] &= not getattr(language, "force_disable_fp_fusion", False)
         return CPUOptions(**given)
 
     def add_stages(self, stages: dict, options: CPUOptions, language: Any = None) -> None:
@@ -153,6 +165,8 @@ class CPUBackend(BaseBackend):
             )
         stages["ttir"] = lambda src, metadata: make_ttir(src)
         stages["opwo"] = lambda src, metadata: make_object(src, metadata, options)
+        if (look := getattr(knobs.runtime, "add_stages_inspection_hook", None)) is not None:
+            look(self, stages, options, language, None)
 
     def load_dialects(self, ctx: Any) -> None:
         pass  # TTIR needs none beyond Triton's own
@@ -208,6 +222,8 @@ def make_object(mod: Any, metadata: dict[str, Any], options: CPUOptions) -> byte
             str(mod),
             level=options.arch,
             fp_fusion=options.enable_fp_fusion,
+            program_order=options.program_order,
+            debug_info=options.debug_info,
             dump_dir=os.environ.get("OPW_DUMP_DIR", ""),
         )
     except _core.CompileError as error:
@@ -221,6 +237,7 @@ def make_object(mod: Any, metadata: dict[str, Any], options: CPUOptions) -> byte
         entry=kernel.entry,
         scratch_bytes=kernel.scratch_bytes,
         ordered=kernel.ordered,
+        program_order=kernel.program_order,
         grain=kernel.grain,
         params=[list(param) for param in kernel.params],
     )

@@ -14,10 +14,8 @@ from typing import Any
 from triton.backends.compiler import GPUTarget
 from triton.backends.driver import DriverBase
 
+from opwright.triton_backend.environment import switch
 from opwright.triton_backend.level import host_level
-
-_YES = ("1", "on", "true", "yes")
-_NO = ("0", "off", "false", "no")
 
 
 class CPUDriver(DriverBase):
@@ -31,9 +29,9 @@ class CPUDriver(DriverBase):
     def is_active() -> bool:
         """Asked for (OPW_TRITON=1, TRITON_DEFAULT_BACKEND=cpu), or no GPU driver is there. More than one active driver is an
         error in Triton, so this must not answer yes beside a GPU."""
-        asked = os.environ.get("OPW_TRITON", "").strip().lower()
-        if asked in _YES or asked in _NO:
-            return asked in _YES
+        asked = switch("OPW_TRITON")
+        if asked is not None:
+            return asked
         default = os.environ.get("TRITON_DEFAULT_BACKEND", "")
         if default:
             return default == "cpu"
@@ -129,7 +127,7 @@ class CPUUtils:
 
         _once_per_process()
         loaded = _core.load(unseal(kernel, name))
-        if os.environ.get("OPW_PERF_MAP", "").strip().lower() in _YES:
+        if switch("OPW_PERF_MAP"):
             _name_for_perf(name, loaded)
         return loaded, loaded, 0, 0, 2**31 - 1
 

@@ -1,5 +1,6 @@
 #include "adapters/aotinductor/launcher.h"
 
+#include "adapters/torch/parallel.h"
 #include "core/cpu.h"
 #include "core/launch.h"
 
@@ -49,7 +50,7 @@ uint64_t slotOf(unsigned kind, const void *argument) {
 } // namespace opw::runtime
 
 /// What PyTorch's code calls for a launch; throws std::runtime_error, which it reports as its own errors. The number of
-/// threads that it passes is a constant 1 without a meaning: the grid runs on this library's pool.
+/// threads that it passes is a constant 1 without a meaning: the grid runs on torch's threads.
 extern "C" [[gnu::visibility("default")]] void run_from_nativert(uint32_t x, uint32_t y, uint32_t z, int, void **args,
                                                                  void *description) {
   using namespace opw::runtime;
@@ -73,6 +74,6 @@ extern "C" [[gnu::visibility("default")]] void run_from_nativert(uint32_t x, uin
   char text[512] = "";
   opw_error_t error{sizeof(opw_error_t), OPW_OK, text, sizeof text};
   CpuKernel cpu{kernel.entry, kernel.scratchBytes, kernel.grain, kernel.ordered != 0};
-  if (launchCpu(cpu, grid, slots, count, nullptr, &error) != OPW_OK)
+  if (launchCpu(cpu, grid, slots, count, torchHost(), &error) != OPW_OK)
     throw std::runtime_error(std::string("Opwright: ") + text);
 }

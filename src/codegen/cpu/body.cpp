@@ -1,11 +1,9 @@
-// The entry function, its program loop, and how plan values are looked up.
+// Scratch memory, how plan values are looked up, and which function emits an op.
 #include "codegen/cpu/emitter.h"
 #include "codegen/cpu/scratch_limit.h"
-#include "opwright/plugin.h"
 #include "support/check.h"
 
 #include "llvm/IR/Intrinsics.h"
-#include "llvm/IR/IntrinsicsX86.h"
 #include "llvm/IR/MDBuilder.h"
 
 #include <algorithm>
@@ -71,10 +69,8 @@ void Emitter::layOutScratch() {
         buffers.push_back(id);
       if (op.kind == OpKind::PlanMemo)
         memos.push_back(id);
-      if (op.kind == OpKind::GetProgramId) {
-        std::string_view axis = op.attributes.textOr("axis", "x");
-        usedAxes = std::max(usedAxes, axis == "z" ? 3u : axis == "y" ? 2u : 1u);
-      }
+      if (op.kind == OpKind::GetProgramId)
+        usedAxes |= 1u << (op.attributes.textOr("axis", "x")[0] - 'x');
       canFail |= op.kind == OpKind::Assert || op.kind == OpKind::AtomicPoll || op.kind == OpKind::While;
       needsLaunch |= op.kind == OpKind::Print || op.kind == OpKind::PlanMemo || canFail;
       streamed |= level.streams && op.kind == OpKind::PlanStore && op.attributes.has("stream");
@@ -143,117 +139,6 @@ void Emitter::layOutScratch() {
   }
   argumentScope = llvm::MDNode::get(context, {arguments});
   argumentOthers = distinct.empty() ? nullptr : llvm::MDNode::get(context, distinct);
-}
-
-// ---- entry
-
-void Emitter::bindArguments() {
-  llvm::Type *i32 = b.getInt32Ty(), *i64 = b.getInt64Ty(), *ptr = b.getPtrTy();
-  llvm::MDNode *constant = llvm::MDNode::get(context, {});
-  auto field = [&](llvm::Type *type, llvm::Value *base, uint64_t offset) {
-    auto *load =
-        b.CreateAlignedLoad(type, b.CreateConstGEP1_64(b.getInt8Ty(), base, offset), llvm::Align(type == i32 ? 4 : 8));
-    load->setMetadata(llvm::LLVMContext::MD_invariant_load, constant);
-    return load;
-  };
-  llvm::Value *args = entry->getArg(0), *scratch = entry->getArg(3);
-  for (unsigned axis = 0; axis < 3; axis++)
-    grid[axis] = field(i32, args, 8 + 4 * axis);
-  llvm::Value *values = field(ptr, args, 32);
-  const std::vector<ValueId> &arguments = fn.arguments();
-  for (size_t i = 0; i < arguments.size(); i++) {
-    const Type &type = fn.type(arguments[i]);
-    if (!type.isScalar())
-      refuse("argument " + std::to_string(i) + " has type " + type.str() + ", expected a scalar or a pointer");
-    llvm::Type *wanted = typeOf(type);
-    llvm::Value *value;
-    if (wanted->isPointerTy() || wanted == i64 || wanted->isDoubleTy())
-      value = field(wanted, values, 8 * i);
-    else if (wanted->isFloatTy())
-      value = b.CreateBitCast(b.CreateTrunc(field(i64, values, 8 * i), i32), wanted);
-    else
-      value = b.CreateTrunc(field(i64, values, 8 * i), wanted);
-    bindUniform(arguments[i], value);
-  }
-  if (scratchEnd > 0)
-    scratchMemory = field(ptr, scratch, 0);
-  if (needsLaunch)
-    launch = field(ptr, args, offsetof(opw_cpu_args_t, launch));
-  if (!memoOffsets.empty())
-    epoch = field(i64, launch, offsetof(opw_cpu_launch_t, epoch));
-  if (streamed)
-    streams = b.CreateICmpNE(b.CreateAnd(field(i32, args, 4), 1), b.getInt32(0));
-}
-
-void Emitter::run() {
-  llvm::Type *i32 = b.getInt32Ty(), *i64 = b.getInt64Ty(), *ptr = b.getPtrTy();
-  layOutScratch();
-  auto *type = llvm::FunctionType::get(i32, {ptr, i64, i64, ptr}, false);
-  entry = llvm::Function::Create(type, llvm::GlobalValue::ExternalLinkage, options.entry, target);
-  beginEntry(entry);
-  entry->addParamAttr(0, llvm::Attribute::NoAlias);
-  entry->addParamAttr(3, llvm::Attribute::NoAlias);
-  llvm::Value *low = entry->getArg(1), *high = entry->getArg(2);
-  BasicBlock *start = newBlock("entry"), *prologue = newBlock("prologue"), *loop = newBlock("program"),
-             *done = newBlock("done");
-  b.SetInsertPoint(start);
-  b.CreateCondBr(b.CreateICmpSLT(low, high), prologue, done);
-
-  b.SetInsertPoint(prologue);
-  bindArguments();
-  llvm::Value *first[3], *rest = low; // the first program's ids; the others follow by carries
-  for (unsigned axis = 0; axis < usedAxes; axis++) {
-    llvm::Value *size = b.CreateZExt(grid[axis], i64);
-    first[axis] = b.CreateTrunc(axis == 2 ? rest : b.CreateURem(rest, size), i32);
-    rest = b.CreateUDiv(rest, size);
-  }
-  prologue = b.GetInsertBlock();
-  b.CreateBr(loop);
-
-  b.SetInsertPoint(loop);
-  llvm::PHINode *index = b.CreatePHI(i64, 2, "p"), *id[3];
-  index->addIncoming(low, prologue);
-  for (unsigned axis = 0; axis < usedAxes; axis++) {
-    id[axis] = b.CreatePHI(i32, 2, "pid");
-    id[axis]->addIncoming(first[axis], prologue);
-    program[axis] = id[axis];
-  }
-  programIndex = index;
-  if (canFail)
-    leaveIf(hasFailed());
-  OPW_CHECK(fn.body.blocks.size() == 1, "a plan function has one block");
-  emitBlock(fn.block(fn.body.blocks[0]));
-
-  llvm::Value *next = b.CreateNUWAdd(index, b.getInt64(1));
-  llvm::Value *carry = b.getTrue();
-  for (unsigned axis = 0; axis < usedAxes; axis++) {
-    llvm::Value *bumped = b.CreateAdd(id[axis], b.CreateZExt(carry, i32));
-    if (axis < 2) {
-      carry = b.CreateICmpEQ(bumped, grid[axis]);
-      bumped = b.CreateSelect(carry, b.getInt32(0), bumped);
-    }
-    id[axis]->addIncoming(bumped, b.GetInsertBlock());
-  }
-  index->addIncoming(next, b.GetInsertBlock());
-  BasicBlock *finish = newBlock("finish");
-  b.CreateCondBr(b.CreateICmpSLT(next, high), loop, finish);
-  b.SetInsertPoint(finish);
-  if (streamed)
-    b.CreateIntrinsic(llvm::Intrinsic::x86_sse_sfence, {});
-  b.CreateBr(done);
-  done->moveAfter(&entry->back());
-  b.SetInsertPoint(done);
-  b.CreateRet(b.getInt32(0));
-}
-
-void Emitter::beginEntry(llvm::Function *function) {
-  function->addFnAttr(llvm::Attribute::NoUnwind);
-  function->addFnAttr(llvm::Attribute::NoFree);
-  function->addFnAttr("target-cpu", level.cpu);
-  function->addFnAttr("tune-cpu", level.tune);
-  function->addFnAttr("target-features", level.features);
-  function->addFnAttr("prefer-vector-width", std::to_string(level.vectorBits));
-  function->addFnAttr("min-legal-vector-width", std::to_string(level.vectorBits));
 }
 
 // ---- values
@@ -345,6 +230,9 @@ void Emitter::emitOp(OpId id) {
   const Op &op = fn.op(id);
   const Op *outer = current;
   current = &op;
+  llvm::DebugLoc outerPlace = b.getCurrentDebugLocation();
+  if (debug)
+    b.SetCurrentDebugLocation(debug->at(op.location, outerPlace));
   switch (op.kind) {
   case OpKind::PlanLoop:
     if (op.attributes.has("lane"))
@@ -393,12 +281,14 @@ void Emitter::emitOp(OpId id) {
   case OpKind::GetNumPrograms: {
     std::string_view axis = op.attributes.textOr("axis", "x");
     OPW_CHECK(axis == "x" || axis == "y" || axis == "z", "axis of a program id");
-    bindUniform(op.results[0], (op.kind == OpKind::GetProgramId ? program : grid)[axis[0] - 'x']);
+    auto index = static_cast<size_t>(axis[0] - 'x');
+    bindUniform(op.results[0], op.kind == OpKind::GetProgramId ? program[index] : grid[index]);
     break;
   }
   default:
     emitPure(op);
   }
+  b.SetCurrentDebugLocation(outerPlace);
   current = outer;
 }
 

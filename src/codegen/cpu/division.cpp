@@ -111,6 +111,7 @@ llvm::Function *Emitter::remainderFunction() {
   if (function)
     return function;
   llvm::IRBuilderBase::InsertPointGuard guard(b);
+  b.SetCurrentDebugLocation({}); // the function has no lines of its own
   llvm::Function *outer = entry;
   llvm::Type *f64 = b.getDoubleTy(), *i64 = b.getInt64Ty();
   function = llvm::Function::Create(llvm::FunctionType::get(f64, {f64, f64}, false), llvm::GlobalValue::InternalLinkage,

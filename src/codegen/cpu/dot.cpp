@@ -59,6 +59,7 @@ llvm::Function *Emitter::dotKernel(const DotForm &form) {
   for (unsigned i = 0; i < 4; i++)
     function->addParamAttr(i, llvm::Attribute::NoAlias);
   llvm::IRBuilderBase::InsertPointGuard guard(b);
+  b.SetCurrentDebugLocation({}); // the function has no lines of its own
   llvm::Function *outer = std::exchange(entry, function);
   llvm::Value *c = function->getArg(0), *a = function->getArg(1), *panels = function->getArg(2),
               *scale = function->getArg(3);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ir/module.h"
+#include "ir/program_order.h"
 #include "support/diagnostic.h"
 
 #include <cstdint>
@@ -16,6 +17,8 @@ struct EmitOptions {
   std::string level = "host";       ///< a name that findLevel knows
   std::string entry = "opw_kernel"; ///< symbol of the entry function
   bool fpFusion = true;             ///< a*b + c may be fused
+  ir::ProgramOrder order{};         ///< of the programs in a range
+  bool debugInfo = false;           ///< DWARF: lines, arguments, program ids
   bool dump = false;                ///< keep the texts of EmittedObject
   bool verify = false;              ///< run LLVM's verifier, for tests and debugging
 };

@@ -5,6 +5,7 @@
 // becomes a call.
 #pragma once
 
+#include "codegen/cpu/debug_info.h"
 #include "codegen/cpu/emit.h"
 #include "codegen/cpu/lanes.h"
 
@@ -12,7 +13,9 @@
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/Module.h"
 
+#include <array>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -65,17 +68,20 @@ private:
   LaneAnalysis lanes;
   std::vector<Slot> slots; ///< by value
   LaneContext lane;
-  const ir::Op *current = nullptr; ///< for refusals
+  const ir::Op *current = nullptr;  ///< for refusals
+  std::unique_ptr<DebugInfo> debug; ///< with EmitOptions::debugInfo
 
   llvm::Function *entry = nullptr;
   llvm::Value *scratchMemory = nullptr, *epoch = nullptr, *streams = nullptr;
-  llvm::Value *grid[3] = {}, *program[3] = {}, *programIndex = nullptr;
+  using Ids = std::array<llvm::Value *, 3>; ///< of a program: x, y, z
+  llvm::Value *grid[3] = {}, *programIndex = nullptr;
+  Ids program{};
   llvm::Value *turns = nullptr;  ///< counts turns of loops that wait
   llvm::Value *launch = nullptr; ///< the launch block, where an op needs it
   uint64_t scratchEnd = 0;
   bool streamed = false;
   bool needsLaunch = false, canFail = false; ///< memos, prints; assertions and loops that wait
-  unsigned usedAxes = 0;                     ///< x; x and y; or all program ids
+  unsigned usedAxes = 0;                     ///< a bit for each program id that the kernel asks for
   std::map<ir::OpId, uint64_t> bufferOffsets, memoOffsets;
   std::map<ir::OpId, llvm::MDNode *> bufferScopes; ///< alias.scope list of a buffer
   std::map<ir::OpId, llvm::MDNode *> bufferOthers; ///< noalias list of a buffer
@@ -84,10 +90,17 @@ private:
 
   [[noreturn]] void refuse(const std::string &message, const std::string &hint = {}) const;
 
-  // body.cpp: functions, blocks and values
-  void layOutScratch();
+  // programs.cpp
   void beginEntry(llvm::Function *function);
   void bindArguments();
+  void describeArguments();
+  Ids idsAt(llvm::Value *place);
+  unsigned digitsInUse() const;
+  Ids idsAfter(const Ids &ids, unsigned digits);
+  llvm::Value *indexOf(const Ids &ids);
+
+  // body.cpp: scratch, blocks and values
+  void layOutScratch();
   void emitBlock(const ir::Block &block);
   void emitOp(ir::OpId id);
   void emitPure(const ir::Op &op);

@@ -2,6 +2,8 @@
 // involved.
 #include "codegen/cpu/jit.h"
 
+#include "codegen/cpu/gdb_jit.h"
+
 #include "llvm/ExecutionEngine/JITLink/JITLink.h"
 #include "llvm/ExecutionEngine/JITLink/JITLinkMemoryManager.h"
 #include "llvm/ExecutionEngine/Orc/SymbolStringPool.h"
@@ -19,6 +21,8 @@ struct JitModule::State {
   std::unique_ptr<jitlink::JITLinkMemoryManager> memory;
   jitlink::JITLinkMemoryManager::FinalizedAlloc allocation;
   std::map<std::string, Symbol> symbols;
+  std::map<std::string, uint64_t, std::less<>> sections; ///< where they are
+  std::unique_ptr<GdbObject> debugger;
   std::string error;
 };
 
@@ -42,6 +46,8 @@ public:
       if (symbol->hasName() && symbol->getScope() != jitlink::Scope::Local)
         state.symbols[(*symbol->getName()).str()] = {symbol->getAddress().template toPtr<void *>(),
                                                      static_cast<size_t>(symbol->getSize())};
+    for (jitlink::Section &section : graph.sections())
+      state.sections[section.getName().str()] = jitlink::SectionRange(section).getStart().getValue();
     return llvm::Error::success();
   }
   void notifyFinalized(jitlink::JITLinkMemoryManager::FinalizedAlloc allocation) override {
@@ -91,6 +97,10 @@ Result<std::unique_ptr<JitModule>> JitModule::load(std::string_view object) {
   jitlink::link(std::move(*graph), std::make_unique<Link<State>>(*state));
   if (!state->error.empty())
     return damaged(state->error);
+  state->debugger = GdbObject::announce(object, [&](std::string_view section) {
+    auto found = state->sections.find(section);
+    return found == state->sections.end() ? 0 : found->second;
+  });
   return std::unique_ptr<JitModule>(new JitModule(std::move(state)));
 }
 
