@@ -108,3 +108,13 @@ def largest_score(q_ptr, k_ptr, out_ptr, length, DIM: tl.constexpr, BM: tl.const
         k = tl.load(k_ptr + (head * length + keys[None, :]) * DIM + inner[:, None])
         best = tl.maximum(best, tl.max(tl.dot(q, k), 1))
     tl.store(out_ptr + head * length + rows, best)
+
+
+@triton.jit
+def scale_shift(x_ptr, scale_ptr, shift_ptr, out_ptr, n, WIDTH: tl.constexpr, BLOCK: tl.constexpr):
+    """A scale for each column, a shift for each row, from the index of the element, as Inductor writes it."""
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    mask = i < n
+    scale = tl.load(scale_ptr + i % WIDTH, mask=mask)
+    shift = tl.load(shift_ptr + i // WIDTH, mask=mask)
+    tl.store(out_ptr + i, tl.load(x_ptr + i, mask=mask) * scale + shift, mask=mask)

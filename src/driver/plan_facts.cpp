@@ -151,7 +151,7 @@ void PlanFacts::nameBuffers() {
 }
 
 std::optional<int64_t> PlanFacts::strideOf(ValueId value) const {
-  if (lanes.shapes[value] == Shape::Uniform)
+  if (lanes.shapes[value] == Shape::Uniform || lanes.shapes[value] == Shape::Blocks)
     return 0;
   const Value &v = fn.values[value];
   if (v.op == kNone)

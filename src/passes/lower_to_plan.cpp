@@ -8,15 +8,10 @@ namespace opw::passes {
 
 using namespace ir;
 
-/// The booleans that the masks of loads and stores are made of, and the integers that they compare.
-static std::vector<bool> accessMasks(const Function &tile) {
+/// The values that `roots` are made of, through ops that `goesOn` says.
+template <typename GoesOn>
+static std::vector<bool> valuesBehind(const Function &tile, std::vector<ValueId> work, GoesOn goesOn) {
   std::vector<bool> result(tile.values.size(), false);
-  std::vector<ValueId> work;
-  for (const Op &op : tile.ops) {
-    size_t mask = op.kind == OpKind::Load ? 1 : 2;
-    if ((op.kind == OpKind::Load || op.kind == OpKind::Store) && op.operands.size() > mask)
-      work.push_back(op.operands[mask]);
-  }
   while (!work.empty()) {
     ValueId value = work.back();
     work.pop_back();
@@ -24,12 +19,33 @@ static std::vector<bool> accessMasks(const Function &tile) {
     if (result[value] || def == kNone)
       continue;
     result[value] = true;
-    const Op &op = tile.op(def);
-    if (op.kind == OpKind::CmpI || op.kind == OpKind::AndI || op.kind == OpKind::AddI || op.kind == OpKind::SubI ||
-        op.kind == OpKind::ExtSI || has(op.kind, kShape))
+    if (const Op &op = tile.op(def); goesOn(op.kind))
       work.insert(work.end(), op.operands.begin(), op.operands.end());
   }
   return result;
+}
+
+/// The booleans that the masks of loads and stores are made of, and the integers that they compare.
+static std::vector<bool> accessMasks(const Function &tile) {
+  std::vector<ValueId> roots;
+  for (const Op &op : tile.ops) {
+    size_t mask = op.kind == OpKind::Load ? 1 : 2;
+    if ((op.kind == OpKind::Load || op.kind == OpKind::Store) && op.operands.size() > mask)
+      roots.push_back(op.operands[mask]);
+  }
+  return valuesBehind(tile, std::move(roots), [](OpKind kind) {
+    return kind == OpKind::CmpI || kind == OpKind::AndI || kind == OpKind::AddI || kind == OpKind::SubI ||
+           kind == OpKind::ExtSI || has(kind, kShape);
+  });
+}
+
+/// The pointers of loads and stores, and the integers that are added to them.
+static std::vector<bool> accessAddresses(const Function &tile) {
+  std::vector<ValueId> roots;
+  for (const Op &op : tile.ops)
+    if (op.kind == OpKind::Load || op.kind == OpKind::Store)
+      roots.push_back(op.operands[0]);
+  return valuesBehind(tile, std::move(roots), [](OpKind kind) { return has(kind, kElementwise) || has(kind, kShape); });
 }
 
 Planner::Planner(const Module &module, const Function &tile, const PlanOptions &options)
@@ -41,6 +57,8 @@ Planner::Planner(const Module &module, const Function &tile, const PlanOptions &
   timesRead.assign(tile.values.size(), 0);
   lowered.assign(tile.ops.size(), false);
   guardsAccess = accessMasks(tile);
+  addresses = accessAddresses(tile);
+  blockwise.assign(tile.values.size(), false);
 }
 
 void Planner::refuse(OpId id, std::string message, std::string hint) const {

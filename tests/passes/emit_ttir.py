@@ -18,6 +18,7 @@ TEXTS = {
     "softmax": (kernels.softmax, {"columns": "i32"}, {"BLOCK": 1024}, "*fp32"),
     "softmax_large": (kernels.softmax, {"columns": "i32"}, {"BLOCK": 1048576}, "*fp32"),
     "layer_norm": (kernels.layer_norm, {"columns": "i32", "epsilon": "fp32"}, {"BLOCK": 1024}, "*fp32"),
+    "scale_shift": (kernels.scale_shift, {"n": "i32"}, {"WIDTH": 64, "BLOCK": 1024}, "*fp32"),
     "attention": (
         kernels.attention,
         {"scale": "fp32", "length": "i32"},

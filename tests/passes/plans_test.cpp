@@ -67,12 +67,21 @@ TEST_P(Plans, AreAsExpected) {
   EXPECT_EQ(printed, readFile(golden)) << "OPW_UPDATE=1 rewrites it";
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, Plans, testing::Values("vector_add", "softmax", "layer_norm", "attention"));
+INSTANTIATE_TEST_SUITE_P(Kernels, Plans,
+                         testing::Values("vector_add", "softmax", "layer_norm", "attention", "scale_shift"));
 
 TEST(Fusion, VectorAddHasNoBuffer) {
   Facts facts = factsOf(planOf("vector_add"));
   EXPECT_EQ(facts.buffers, 0);
   EXPECT_EQ(facts.laneLoops, 1);
+}
+
+TEST(Fusion, QuotientsAndRemaindersOfTheIndexStayInTheLoop) {
+  Facts facts = factsOf(planOf("scale_shift"));
+  EXPECT_EQ(facts.buffers, 0);
+  EXPECT_EQ(facts.laneLoops, 1);
+  Facts guarded = factsOf(planOf("scale_shift", false)); // in its twin, loads are copied first
+  EXPECT_EQ(guarded.laneLoops, 1);
 }
 
 TEST(Fusion, ArgumentsThatMayOverlapAreGuardedOutsideTheLoop) {

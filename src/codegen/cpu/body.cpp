@@ -170,14 +170,24 @@ llvm::Value *Emitter::part(ValueId value, unsigned index) {
     OPW_CHECK(index < slot.parts.size(), "a vector value is used before it is computed");
     return slot.parts[index];
   case Shape::Linear:
+  case Shape::Blocks:
+  case Shape::Steps:
   case Shape::Flipped:
     break;
   }
   if (slot.parts.empty() || slot.home != b.GetInsertBlock()) {
     slot.parts.clear();
     slot.home = b.GetInsertBlock();
-    llvm::Type *element = slot.scalar->getType();
+    bool own = shape(value) == Shape::Blocks || shape(value) == Shape::Steps;
+    llvm::Type *element = (own ? slot.bases[0] : slot.scalar)->getType();
     for (unsigned u = 0; u < lane.parts; u++) {
+      if (own) {
+        llvm::Value *values = splat(slot.bases[u]);
+        if (shape(value) == Shape::Steps && lane.width > 1)
+          values = b.CreateAdd(values, b.CreateMul(iota(element, 0), splat(slot.stride)));
+        slot.parts.push_back(values);
+        continue;
+      }
       llvm::Value *steps;
       if (auto *constant = llvm::dyn_cast<ConstantInt>(slot.stride))
         steps = iota(element, u * lane.width, constant->getSExtValue());
@@ -190,6 +200,22 @@ llvm::Value *Emitter::part(ValueId value, unsigned index) {
     }
   }
   return slot.parts[index];
+}
+
+llvm::Value *Emitter::firstLane(ValueId value, unsigned index) {
+  const Slot &slot = slots[value];
+  if (shape(value) == Shape::Blocks || shape(value) == Shape::Steps)
+    return slot.bases[index];
+  if (shape(value) == Shape::Uniform || index == 0)
+    return slot.scalar;
+  llvm::Value *lanes = ConstantInt::get(slot.stride->getType(), uint64_t{index} * lane.width);
+  return b.CreateAdd(slot.scalar, b.CreateMul(slot.stride, lanes));
+}
+
+llvm::Value *Emitter::strideOf(ValueId value) {
+  const Slot &slot = slots[value];
+  bool slopes = shape(value) == Shape::Linear || shape(value) == Shape::Steps;
+  return slopes ? slot.stride : ConstantInt::get(firstLane(value, 0)->getType(), 0);
 }
 
 Parts Emitter::flatten(ValueId value, Shape as) {
@@ -308,6 +334,10 @@ void Emitter::emitPure(const Op &op) {
   case Shape::Linear:
     emitLinear(op);
     return;
+  case Shape::Blocks:
+    return emitBlocks(op);
+  case Shape::Steps:
+    return emitSteps(op);
   case Shape::Flipped:
     emitFlipped(op);
     return;
@@ -337,16 +367,47 @@ void Emitter::emitFlipped(const Op &op) {
   result.flip = from.flip ^ flip;
 }
 
+/// A scalar for each part: what is one for the vector, or a division that has one result in it.
+void Emitter::emitBlocks(const Op &op) {
+  Slot &result = slots[op.results[0]];
+  result.parts.clear();
+  result.bases.clear();
+  llvm::SmallVector<llvm::Value *, 4> in(op.operands.size());
+  for (unsigned u = 0; u < lane.parts; u++) {
+    for (size_t i = 0; i < in.size(); i++)
+      in[i] = firstLane(op.operands[i], u);
+    result.bases.push_back(compute(op, in));
+  }
+}
+
+void Emitter::emitSteps(const Op &op) {
+  emitBlocks(op);
+  Slot &result = slots[op.results[0]];
+  llvm::Type *type = result.bases[0]->getType();
+  auto stride = [&](unsigned i) { return strideOf(op.operands[i]); };
+  switch (op.kind) {
+  case OpKind::AddI:
+    result.stride = b.CreateAdd(stride(0), stride(1));
+    return;
+  case OpKind::SubI:
+    result.stride = b.CreateSub(stride(0), stride(1));
+    return;
+  case OpKind::MulI: {
+    unsigned uniform = shape(op.operands[0]) == Shape::Uniform ? 0 : 1;
+    result.stride = b.CreateMul(slots[op.operands[uniform]].scalar, stride(1 - uniform));
+    return;
+  }
+  default: // widened, narrowed, or a remainder of what counts the lanes up
+    result.stride = b.CreateSExtOrTrunc(stride(0), type);
+  }
+}
+
 void Emitter::emitLinear(const Op &op) {
   Slot &result = slots[op.results[0]];
   result.parts.clear();
   llvm::Type *type = typeOf(fn.type(op.results[0]));
   auto base = [&](unsigned i) { return slots[op.operands[i]].scalar; };
-  auto stride = [&](unsigned i) -> llvm::Value * {
-    if (shape(op.operands[i]) == Shape::Uniform)
-      return ConstantInt::get(base(i)->getType(), 0);
-    return slots[op.operands[i]].stride;
-  };
+  auto stride = [&](unsigned i) { return strideOf(op.operands[i]); };
   auto both = [&](auto make) {
     result.scalar = make(base(0));
     result.stride = make(stride(0));
@@ -397,7 +458,7 @@ bool Emitter::emitCheapCompare(const Op &op) {
     std::swap(x, y);
     pred = llvm::CmpInst::getSwappedPredicate(pred);
   }
-  if (shape(x) != Shape::Linear || shape(y) == Shape::Lanes || shape(y) == Shape::Flipped)
+  if (shape(x) != Shape::Linear || (shape(y) != Shape::Linear && shape(y) != Shape::Uniform))
     return false;
   llvm::Value *stride = slots[x].stride;
   if (shape(y) == Shape::Linear)

@@ -35,10 +35,11 @@ using Parts = llvm::SmallVector<llvm::Value *, 4>;
 /// What stands for a plan value at the place that is being emitted.
 struct Slot {
   llvm::Value *scalar = nullptr;    ///< Uniform: the value; Linear: that of lane 0 of part 0
-  llvm::Value *stride = nullptr;    ///< Linear
+  llvm::Value *stride = nullptr;    ///< Linear, Steps
   uint64_t flip = 0;                ///< Flipped: the bits that are inverted
-  Parts parts;                      ///< Lanes; of a Linear value once it was needed as vectors
-  llvm::BasicBlock *home = nullptr; ///< block that made the parts of a Linear value
+  Parts parts;                      ///< Lanes; of another value once it was needed as vectors
+  llvm::BasicBlock *home = nullptr; ///< block that made the parts of a value that is not Lanes
+  Parts bases;                      ///< Blocks, Steps: the scalar of each part
 };
 
 /// The iteration of a lane loop that is being emitted; width 0 outside of lane loops.
@@ -106,6 +107,8 @@ private:
   void emitPure(const ir::Op &op);
   void emitLinear(const ir::Op &op);
   void emitFlipped(const ir::Op &op);
+  void emitBlocks(const ir::Op &op);
+  void emitSteps(const ir::Op &op);
   bool emitCheapCompare(const ir::Op &op);
   llvm::Type *typeOf(const ir::Type &type) const;
   llvm::Type *widen(llvm::Type *type, unsigned width) const;
@@ -113,6 +116,8 @@ private:
   llvm::Value *uniform(ir::ValueId value);
   llvm::Value *part(ir::ValueId value, unsigned index);
   llvm::Value *splat(llvm::Value *scalar);
+  llvm::Value *firstLane(ir::ValueId value, unsigned index); ///< of a part, but of Lanes
+  llvm::Value *strideOf(ir::ValueId value);                  ///< between lanes, but of Lanes and Flipped
   Parts flatten(ir::ValueId value, Shape as);
   void bind(ir::ValueId value, Parts values);
   void bindUniform(ir::ValueId value, llvm::Value *scalar) { slots[value].scalar = scalar; }
@@ -145,6 +150,7 @@ private:
   void emitPrefetch(const ir::Op &op);
   llvm::Value *loadPart(const Access &access, unsigned index, llvm::Value *mask, llvm::Value *other);
   void storePart(const Access &access, unsigned index, llvm::Value *value, llvm::Value *mask, bool stream);
+  llvm::Value *startOf(const Access &access, unsigned index);
   llvm::Value *placeOf(const Access &access, unsigned index);
   llvm::Value *guardedLoad(const Access &access, llvm::Value *pointer, llvm::Value *mask, llvm::Value *other);
   void guardedStore(const Access &access, llvm::Value *pointer, llvm::Value *value, llvm::Value *mask);

@@ -104,12 +104,76 @@ std::optional<Range> rangeOf(const Function &function, ValueId value, unsigned d
     if (auto a = in(0))
       return fit(function, value, a->low, a->high);
     return std::nullopt;
+  case OpKind::RemSI:
+  case OpKind::DivSI: {
+    auto by = constantOf(function, op.operands[1]);
+    if (!by || *by <= 0)
+      return std::nullopt;
+    bool nonnegative = op.attributes.has("nonnegative");
+    if (auto a = in(0); a && a->low >= 0)
+      nonnegative = true;
+    int64_t most = *by - 1;
+    if (op.kind == OpKind::DivSI) {
+      if (v.type.elem == Elem::I64)
+        return std::nullopt;
+      most = (int64_t{1} << (v.type.elementBits() - 1)) / *by;
+    }
+    return Range{nonnegative ? 0 : -most, most};
+  }
   default:
     return std::nullopt;
   }
 }
 
 namespace {
+
+constexpr int64_t kMostLanes = 64;
+
+/// The largest power of two, up to the most lanes there are, that is known to divide a value: in a lane loop, its value
+/// at the first lane of each vector, as far as that is as wide.
+int64_t alignmentOf(const Function &fn, ValueId value, unsigned depth = 12) {
+  auto ofNumber = [](int64_t number) { return number == 0 ? kMostLanes : std::min(number & -number, kMostLanes); };
+  if (auto c = constantOf(fn, value))
+    return ofNumber(*c);
+  const Value &v = fn.values[value];
+  if (depth == 0)
+    return 1;
+  auto in = [&](const Op &op, unsigned i) { return alignmentOf(fn, op.operands[i], depth - 1); };
+  if (v.op == kNone) {
+    OpId owner = fn.block(v.block).owner;
+    if (owner == kNone) {
+      const Attribute *divisor =
+          v.index < fn.argumentAttributes.size() ? fn.argumentAttributes[v.index].find("tt.divisibility") : nullptr;
+      return divisor && !v.type.isPointer() ? ofNumber(divisor->integer) : 1;
+    }
+    const Op &loop = fn.op(owner);
+    if (loop.kind != OpKind::PlanLoop || v.index != 0)
+      return 1;
+    return loop.attributes.has("lane") ? in(loop, 0) : std::min(in(loop, 0), in(loop, 2));
+  }
+  const Op &op = fn.op(v.op);
+  switch (op.kind) {
+  case OpKind::AddI:
+  case OpKind::SubI:
+    return std::min(in(op, 0), in(op, 1));
+  case OpKind::MulI:
+    return std::min(in(op, 0) * in(op, 1), kMostLanes);
+  case OpKind::ShlI: {
+    auto by = constantOf(fn, op.operands[1]);
+    return by && *by >= 0 && *by < 7 ? std::min(in(op, 0) << *by, kMostLanes) : in(op, 0);
+  }
+  case OpKind::RemSI:
+  case OpKind::RemUI:
+    return std::min(in(op, 0), in(op, 1));
+  case OpKind::ExtSI:
+  case OpKind::ExtUI:
+  case OpKind::TruncI:
+  case OpKind::IndexCast:
+    return in(op, 0);
+  default:
+    return 1;
+  }
+}
 
 class Analyzer {
 public:
@@ -159,8 +223,7 @@ private:
     if (result.shapes[value] == Shape::Uniform && shape != Shape::Uniform) {
       result.shapes[value] = shape;
       changed = true;
-    } else if ((result.shapes[value] == Shape::Linear || result.shapes[value] == Shape::Flipped) &&
-               shape == Shape::Lanes) {
+    } else if (result.shapes[value] != Shape::Lanes && shape == Shape::Lanes) {
       result.shapes[value] = shape;
       changed = true;
     }
@@ -188,6 +251,8 @@ private:
     if (low && high && high->high < INT64_MAX / 2 && low->low > INT64_MIN / 2)
       form.limit = std::max<int64_t>(0, high->high - low->low);
     choose(form, census, body.arguments.size() > 1);
+    form.width = std::min<unsigned>(form.width, static_cast<unsigned>(widestOf(body)));
+    form.tailWidth = std::min(form.tailWidth, form.width);
     result.loops[id] = form;
   }
 
@@ -289,12 +354,114 @@ private:
         raise(targets[i], Shape::Lanes);
   }
 
+  /// 1 for a linear value that counts the lanes up, 0 for any other.
+  int64_t unitStride(ValueId value) const {
+    if (shape(value) != Shape::Linear && shape(value) != Shape::Steps)
+      return 0;
+    const Value &v = fn.values[value];
+    if (v.op == kNone)
+      return 1;
+    const Op &op = fn.op(v.op);
+    switch (op.kind) {
+    case OpKind::AddI:
+      return unitStride(op.operands[0]) + unitStride(op.operands[1]) == 1 && !isSlanted(op) ? 1 : 0;
+    case OpKind::SubI:
+      return isOneForVector(op.operands[1]) ? unitStride(op.operands[0]) : 0;
+    case OpKind::MulI:
+    case OpKind::ShlI:
+      return 0;
+    default: // widened, narrowed, or a remainder
+      return unitStride(op.operands[0]);
+    }
+  }
+  bool isOneForVector(ValueId value) const { return shape(value) == Shape::Uniform || shape(value) == Shape::Blocks; }
+  /// Both operands differ between lanes.
+  bool isSlanted(const Op &op) const { return !isOneForVector(op.operands[0]) && !isOneForVector(op.operands[1]); }
+
+  /// Most lanes of a vector for which a division of a value that counts the lanes up has one quotient in each vector: 0
+  /// where that is not known. In a vector that starts at a multiple of its width, which divides the divisor, no lane
+  /// reaches the next multiple of the divisor; of negative values, which round the other way, the first one does.
+  int64_t lanesOfDivision(const Op &op) const {
+    auto by = constantOf(fn, op.operands[1]);
+    bool isMask = op.kind == OpKind::AndI, shifts = op.kind == OpKind::ShrSI || op.kind == OpKind::ShrUI;
+    unsigned bits = fn.type(op.operands[0]).elementBits();
+    if (!by || unitStride(op.operands[0]) != 1)
+      return 0;
+    int64_t divisor = *by;
+    if (isMask)
+      divisor = *by >= 0 && *by < INT64_MAX && ((*by + 1) & *by) == 0 ? *by + 1 : 0;
+    else if (shifts)
+      divisor = *by >= 0 && *by < int64_t(bits) - 1 ? int64_t{1} << *by : 0;
+    if (divisor <= 0)
+      return 0;
+    if (op.kind == OpKind::DivSI || op.kind == OpKind::RemSI) {
+      auto range = rangeOf(fn, op.operands[0]);
+      if (!op.attributes.has("nonnegative") && !(range && range->low >= 0))
+        return 0;
+    }
+    int64_t lanes = std::min({divisor & -divisor, alignmentOf(fn, op.operands[0]), kMostLanes});
+    return lanes >= int64_t(std::max(level.lanes(32), 8u)) ? lanes : 0;
+  }
+
+  /// The most lanes that the divisions of a loop allow.
+  int64_t widestOf(const Block &block) const {
+    int64_t widest = kMostLanes;
+    for (OpId id : block.ops) {
+      const Op &op = fn.op(id);
+      if (op.results.size() == 1 && isDivision(op.kind) &&
+          (shape(op.results[0]) == Shape::Blocks || shape(op.results[0]) == Shape::Steps))
+        if (int64_t lanes = lanesOfDivision(op))
+          widest = std::min(widest, lanes);
+      for (const Region &region : op.regions)
+        for (BlockId inner : region.blocks)
+          widest = std::min(widest, widestOf(fn.block(inner)));
+    }
+    return widest;
+  }
+
+  static bool isDivision(OpKind kind) {
+    switch (kind) {
+    case OpKind::DivSI:
+    case OpKind::RemSI:
+    case OpKind::DivUI:
+    case OpKind::RemUI:
+    case OpKind::AndI:
+    case OpKind::ShrSI:
+    case OpKind::ShrUI:
+      return true;
+    default:
+      return false;
+    }
+  }
+
+  /// Computed once for each vector where all operands are.
+  bool isScalarArithmetic(const Op &op) const {
+    const Type &type = fn.type(op.results[0]);
+    return has(op.kind, kElementwise) && has(op.kind, kPure) && type.isIntegerLike() &&
+           std::all_of(op.operands.begin(), op.operands.end(),
+                       [&](ValueId v) { return isOneForVector(v) && fn.type(v).isIntegerLike(); });
+  }
+
   Shape shapeOf(const Op &op) const {
     if (has(op.kind, kOrdered)) // happens once in each lane, whatever it is given
       return Shape::Lanes;
     Shape all = most(op.operands);
     if (all == Shape::Uniform)
       return all;
+    if (isScalarArithmetic(op))
+      return Shape::Blocks;
+    if (isDivision(op.kind) && lanesOfDivision(op) > 0) {
+      bool rest = op.kind == OpKind::RemSI || op.kind == OpKind::RemUI || op.kind == OpKind::AndI;
+      return rest ? Shape::Steps : Shape::Blocks;
+    }
+    auto slopes = [&](unsigned i) {
+      return isOneForVector(op.operands[i]) || shape(op.operands[i]) == Shape::Steps ||
+             shape(op.operands[i]) == Shape::Linear;
+    };
+    bool blocks = std::any_of(op.operands.begin(), op.operands.end(),
+                              [&](ValueId v) { return shape(v) == Shape::Blocks || shape(v) == Shape::Steps; });
+    if (blocks)
+      return stepsOf(op, slopes);
     auto uniform = [&](unsigned i) { return shape(op.operands[i]) == Shape::Uniform; };
     auto linear = [&](unsigned i) { return shape(op.operands[i]) == Shape::Linear; };
     switch (op.kind) {
@@ -327,6 +494,31 @@ private:
         return Shape::Linear;
       auto range = rangeOf(fn, op.operands[0]); // without one the narrow value may wrap inside the vector
       return range && (op.kind != OpKind::ExtUI || range->low >= 0) ? Shape::Linear : Shape::Lanes;
+    }
+    default:
+      return Shape::Lanes;
+    }
+  }
+
+  /// Of an op on values of which some have a scalar for each vector.
+  template <typename Slopes> Shape stepsOf(const Op &op, Slopes slopes) const {
+    switch (op.kind) {
+    case OpKind::AddI:
+    case OpKind::SubI:
+      return slopes(0) && slopes(1) ? Shape::Steps : Shape::Lanes;
+    case OpKind::MulI: {
+      bool uniform = shape(op.operands[0]) == Shape::Uniform || shape(op.operands[1]) == Shape::Uniform;
+      return uniform && slopes(0) && slopes(1) ? Shape::Steps : Shape::Lanes;
+    }
+    case OpKind::TruncI:
+      return fn.type(op.results[0]).elem != Elem::I1 ? Shape::Steps : Shape::Lanes;
+    case OpKind::IndexCast:
+    case OpKind::ExtSI:
+    case OpKind::ExtUI: {
+      if (fn.type(op.results[0]).elementBits() <= fn.type(op.operands[0]).elementBits())
+        return Shape::Steps;
+      auto range = rangeOf(fn, op.operands[0]); // without one the narrow value may wrap inside the vector
+      return range && (op.kind != OpKind::ExtUI || range->low >= 0) ? Shape::Steps : Shape::Lanes;
     }
     default:
       return Shape::Lanes;
@@ -398,7 +590,7 @@ private:
         widen(v);
       for (ValueId v :
            op.operands) // a linear operand of a vector op is made a vector, but for addresses and cheap compares
-        if ((shape(v) == Shape::Linear || shape(v) == Shape::Flipped) && op.kind != OpKind::PlanLoad &&
+        if (shape(v) != Shape::Uniform && shape(v) != Shape::Lanes && op.kind != OpKind::PlanLoad &&
             op.kind != OpKind::PlanStore && op.kind != OpKind::PlanPrefetch && op.kind != OpKind::CmpI &&
             op.results.size() == 1 && shape(op.results[0]) == Shape::Lanes)
           census.widest = std::max(census.widest, fn.type(v).elementBits());

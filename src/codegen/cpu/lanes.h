@@ -16,6 +16,8 @@ enum class Shape : uint8_t {
   Uniform, ///< one value for all lanes: a scalar
   Linear,  ///< integer, base + lane * uniform stride modulo its width: kept as those two scalars
   Lanes,   ///< anything else: a vector
+  Blocks,  ///< a scalar for each vector: the quotient of a linear value by a multiple of the width
+  Steps,   ///< a scalar for each vector, + lane * uniform stride: such a remainder
   Flipped, ///< the variable of the lane loop with bits inverted: as an offset, whole vectors whose lanes are permuted
 };
 

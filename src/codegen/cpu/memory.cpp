@@ -37,11 +37,11 @@ Emitter::Access Emitter::accessOf(const Op &op, unsigned maskOperand, const Type
   access.kind = Access::Kind::Scattered;
   if (!access.base) {
     // a pointer for each lane
-  } else if (shape(access.offset) == Shape::Uniform) {
+  } else if (shape(access.offset) == Shape::Uniform || (shape(access.offset) == Shape::Blocks && lane.width > 1)) {
     access.kind = Access::Kind::One;
   } else if (shape(access.offset) == Shape::Flipped && lane.width > 1 && lane.active.empty()) {
     access.kind = Access::Kind::Flipped;
-  } else if (shape(access.offset) == Shape::Linear && lane.width > 1) {
+  } else if ((shape(access.offset) == Shape::Linear || shape(access.offset) == Shape::Steps) && lane.width > 1) {
     auto *stride = llvm::dyn_cast<llvm::ConstantInt>(slots[access.offset].stride);
     if (stride && stride->getSExtValue() == 1)
       access.kind = Access::Kind::Contiguous;
@@ -90,6 +90,17 @@ llvm::Value *Emitter::maskOf(const Access &access, unsigned index) {
   return mask ? b.CreateAnd(lane.active[index], mask) : lane.active[index];
 }
 
+/// The address of the first lane of a part, for offsets that are linear in a vector.
+llvm::Value *Emitter::startOf(const Access &access, unsigned index) {
+  if (shape(access.offset) != Shape::Linear)
+    return b.CreateGEP(access.element, access.base, firstLane(access.offset, index));
+  bool reverse = access.kind == Access::Kind::Reversed;
+  int64_t lanes = int64_t{index} * lane.width;
+  llvm::Value *start = b.CreateGEP(access.element, access.base, slots[access.offset].scalar);
+  return access.kind == Access::Kind::One ? start
+                                          : b.CreateConstGEP1_64(access.element, start, reverse ? -lanes : lanes);
+}
+
 /// The address of each lane of a part.
 llvm::Value *Emitter::placeOf(const Access &access, unsigned index) {
   return b.CreateGEP(access.element, access.base ? access.base : part(access.pointer, index),
@@ -129,8 +140,7 @@ llvm::Value *Emitter::loadPart(const Access &access, unsigned index, llvm::Value
   }
   switch (access.kind) {
   case Access::Kind::One: {
-    llvm::Value *offset = slots[access.offset].scalar;
-    llvm::Value *pointer = b.CreateGEP(access.element, access.base, offset);
+    llvm::Value *pointer = startOf(access, index);
     llvm::Value *any = access.mask == kNone ? nullptr : mask ? b.CreateOrReduce(mask) : nullptr;
     llvm::Value *value = splat(guardedLoad(access, pointer, any, llvm::Constant::getNullValue(access.element)));
     return any ? b.CreateSelect(mask, value, other) : value;
@@ -138,9 +148,9 @@ llvm::Value *Emitter::loadPart(const Access &access, unsigned index, llvm::Value
   case Access::Kind::Contiguous:
   case Access::Kind::Reversed: {
     bool reverse = access.kind == Access::Kind::Reversed;
-    int64_t shift = reverse ? -int64_t{index} * width - (width - 1) : int64_t{index} * width;
-    llvm::Value *start = b.CreateGEP(access.element, access.base, slots[access.offset].scalar);
-    llvm::Value *pointer = b.CreateConstGEP1_64(access.element, start, shift);
+    llvm::Value *pointer = startOf(access, index);
+    if (reverse)
+      pointer = b.CreateConstGEP1_64(access.element, pointer, -int64_t{width - 1});
     if (!mask) {
       llvm::Value *value = tag(b.CreateAlignedLoad(type, pointer, align), access);
       return reverse ? reversed(b, value) : value;
@@ -208,9 +218,9 @@ void Emitter::storePart(const Access &access, unsigned index, llvm::Value *value
   llvm::Align align(access.bytes);
   if (access.kind == Access::Kind::Contiguous || access.kind == Access::Kind::Reversed) {
     bool reverse = access.kind == Access::Kind::Reversed;
-    int64_t shift = reverse ? -int64_t{index} * width - (width - 1) : int64_t{index} * width;
-    llvm::Value *start = b.CreateGEP(access.element, access.base, slots[access.offset].scalar);
-    llvm::Value *pointer = b.CreateConstGEP1_64(access.element, start, shift);
+    llvm::Value *pointer = startOf(access, index);
+    if (reverse)
+      pointer = b.CreateConstGEP1_64(access.element, pointer, -int64_t{width - 1});
     if (reverse) {
       value = reversed(b, value);
       mask = mask ? reversed(b, mask) : nullptr;
@@ -240,7 +250,8 @@ void Emitter::emitStore(const Op &op) {
   auto toMemory = [&](llvm::Value *value) {
     return access.boolean ? b.CreateZExt(value, value->getType()->getWithNewBitWidth(8)) : value;
   };
-  bool lanes = access.kind != Access::Kind::One || shape(op.operands[2]) != Shape::Uniform || !access.uniformMask;
+  bool lanes = shape(access.offset) == Shape::Blocks || access.kind != Access::Kind::One ||
+               shape(op.operands[2]) != Shape::Uniform || !access.uniformMask;
   if (!lanes) { // one element for all lanes
     llvm::Value *offset = slots[access.offset].scalar;
     llvm::Value *pointer = b.CreateGEP(access.element, access.base, offset);
@@ -265,10 +276,11 @@ void Emitter::emitStore(const Op &op) {
       storePart(access, u, values[u], masks[u], stream);
   };
   bool whole = lane.width * access.bytes * 8 % level.vectorBits == 0;
-  if (!streamed || !op.attributes.has("stream") || masked || !whole || access.kind != Access::Kind::Contiguous)
+  if (!streamed || !op.attributes.has("stream") || masked || !whole || access.kind != Access::Kind::Contiguous ||
+      shape(access.offset) != Shape::Linear)
     return all(false);
   // Non-temporal where the launch asks for it and the address allows it: the branch is free beside the store.
-  llvm::Value *start = b.CreateGEP(access.element, access.base, slots[access.offset].scalar);
+  llvm::Value *start = startOf(access, 0);
   llvm::Value *low = b.CreateAnd(b.CreatePtrToInt(start, b.getInt64Ty()), b.getInt64(level.vectorBits / 8 - 1));
   llvm::Value *take = b.CreateAnd(streams, b.CreateICmpEQ(low, b.getInt64(0)));
   BasicBlock *around = newBlock("stream"), *plain = newBlock("plain"), *after = newBlock("after");
@@ -289,7 +301,7 @@ void Emitter::emitPrefetch(const Op &op) {
   element.pointerDepth--;
   unsigned bytes = element.isPointer() ? 8 : byteWidth(element.elem);
   llvm::Type *type = element.isPointer() || element.elem != Elem::I1 ? typeOf(element) : b.getInt8Ty();
-  if (shape(op.operands[1]) == Shape::Lanes || !lane.active.empty())
+  if ((shape(op.operands[1]) != Shape::Uniform && shape(op.operands[1]) != Shape::Linear) || !lane.active.empty())
     return; // scattered addresses are not worth it, and a tail is short
   llvm::Value *start = b.CreateGEP(type, base, slots[op.operands[1]].scalar);
   uint64_t span = shape(op.operands[1]) == Shape::Linear ? uint64_t{lane.width} * lane.parts * bytes : 1;

@@ -17,8 +17,12 @@ struct LaneVotes {
 
   void count(const Form &form, const DimMap &dims, int64_t weight) {
     for (const Term &term : form.terms) {
+      OpId def = p.tile.values[term.tile].op;
+      bool whole = p.blockwise[term.tile], rest = whole && p.tile.op(def).kind == OpKind::RemSI;
       for (int d : compose(term.dims, dims))
-        if (d >= 0)
+        if (d >= 0 && rest && p.isConstantEqual(term.scale, 1))
+          votes[static_cast<size_t>(d)] += weight; // whole vectors
+        else if (d >= 0 && (!whole || rest))
           votes[static_cast<size_t>(d)] -= weight; // per-lane addresses
     }
     for (size_t d = 0; d < form.strides.size(); ++d)

@@ -52,23 +52,26 @@ static bool isLoopVariable(const Function &plan, ValueId value) {
   return owner != kNone && plan.op(owner).kind == OpKind::PlanLoop && v.index == 0;
 }
 
-/// Whether a scalar is a multiple of a power of two whatever the arguments are. A power of two divides a sum or product
-/// also after it wraps.
-static bool isMultiple(const Planner &p, ValueId value, int64_t factor, unsigned depth = 8) {
+/// A power of two divides a sum or product also after it wraps.
+bool Planner::isMultiple(ValueId value, int64_t factor, unsigned depth) const {
   int64_t known = 0;
-  if (p.isConstant(value, known))
+  if (isConstant(value, known))
     return known % factor == 0;
   if (depth == 0)
     return false;
-  auto in = [&](OpId op, unsigned i) { return isMultiple(p, p.plan.op(op).operands[i], factor, depth - 1); };
-  if (isLoopVariable(p.plan, value)) {
-    OpId loop = p.plan.block(p.plan.values[value].block).owner;
+  auto in = [&](OpId op, unsigned i) { return isMultiple(plan.op(op).operands[i], factor, depth - 1); };
+  if (isLoopVariable(plan, value)) {
+    OpId loop = plan.block(plan.values[value].block).owner;
     return in(loop, 0) && in(loop, 2); // where it starts, and its step
   }
-  OpId op = p.plan.values[value].op;
-  if (op == kNone)
-    return false;
-  switch (p.plan.op(op).kind) {
+  const Value &v = plan.values[value];
+  OpId op = v.op;
+  if (op == kNone) { // an argument, of which Triton may have said so
+    bool isArgument = plan.block(v.block).owner == kNone && v.index < plan.argumentAttributes.size();
+    int64_t divisor = isArgument ? plan.argumentAttributes[v.index].intOr("tt.divisibility", 1) : 1;
+    return !v.type.isPointer() && divisor % factor == 0;
+  }
+  switch (plan.op(op).kind) {
   case OpKind::ExtSI:
   case OpKind::TruncI:
     return in(op, 0);
@@ -115,7 +118,7 @@ bool Planner::startsSmall(const Form &form) const {
 
 /// Ends the launch with an error where base, base + 1, ... base + count - 1 wrap: what is in bounds would be no box.
 void Planner::requireNoWrap(ValueId base, Elem elem, int64_t count) {
-  if (isMultiple(*this, base, count)) // as the block of a program is: then the last one ends at the largest integer
+  if (isMultiple(base, count)) // as the block of a program is: then the last one ends at the largest integer
     return;
   Attributes attributes;
   attributes.set("message",

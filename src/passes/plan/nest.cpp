@@ -338,7 +338,10 @@ ValueId Nest::evalOp(ValueId value, const Op &op, const Indices &at) {
   std::vector<ValueId> operands;
   for (ValueId operand : op.operands)
     operands.push_back(eval(operand, at));
-  return emit(op.kind, std::move(operands), type.element(), op.attributes);
+  Attributes attributes = op.attributes;
+  if (p.blockwise[value])
+    attributes.set("nonnegative", Attribute::unit());
+  return emit(op.kind, std::move(operands), type.element(), std::move(attributes));
 }
 
 ValueId Nest::evalLoad(ValueId value, const Op &op, const Indices &at) {

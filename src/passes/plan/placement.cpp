@@ -48,6 +48,22 @@ double weight(OpKind kind) {
   }
 }
 
+/// Whether a tile has one value that is a multiple of a vector's lanes: what is divided by it is as cheap as an index
+/// (division.cpp), and is no longer one when it is read from a buffer.
+bool isWholeVectors(const Function &fn, ValueId divisor) {
+  for (unsigned depth = 0; depth < 4 && fn.values[divisor].op != kNone; ++depth) {
+    const Op &op = fn.op(fn.values[divisor].op);
+    if (op.kind == OpKind::Constant) {
+      const Attribute *number = op.attributes.find("value");
+      return number && number->kind == Attribute::Kind::Int && number->integer > 0 && number->integer % 16 == 0;
+    }
+    if (!has(op.kind, kShape))
+      return false;
+    divisor = op.operands[0];
+  }
+  return false;
+}
+
 /// Virtual values are computed by recursion over their operands.
 constexpr unsigned kMaxChain = 400;
 
@@ -167,6 +183,8 @@ void Placement::estimateCosts() {
       } else if (has(op.kind, kElementwise)) {
         // Index arithmetic mostly becomes bounds and strides.
         double own = weight(op.kind);
+        if ((op.kind == OpKind::DivSI || op.kind == OpKind::RemSI) && isWholeVectors(fn, op.operands[1]))
+          own = 1;
         double sum = type.isPointer() ? 0 : isInteger(type.elem) && own == 1 ? kIndexOp : own;
         for (ValueId operand : op.operands)
           sum += cost[operand];

@@ -20,6 +20,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <unordered_map>
 
 namespace opw::passes {
@@ -78,6 +79,8 @@ public:
   std::unordered_map<ir::OpId, DotPlan> dots;
   std::vector<bool> lowered;      ///< ops that were lowered ahead of their turn
   std::vector<bool> guardsAccess; ///< values that decide which elements are loaded or stored
+  std::vector<bool> addresses;    ///< values that the addresses of loads and stores are made of
+  std::vector<bool> blockwise;    ///< quotients and remainders that division.cpp has taken in
   std::map<PackKey, Buffer> packs;
   std::vector<std::pair<ir::ValueId, ir::ValueId>> loops; ///< variable and step of the enclosing loops, as plan values
   std::vector<unsigned> timesRead;                        ///< nests that have read a load so far
@@ -113,6 +116,11 @@ public:
   void requireNoWrap(ir::ValueId base, ir::Elem elem, int64_t count);
   int countsAlong(const Form &form) const;
   bool startsSmall(const Form &form) const;
+  /// Whether a plan scalar is a multiple of a power of two whatever the arguments are.
+  bool isMultiple(ir::ValueId value, int64_t factor, unsigned depth = 8) const;
+
+  // division.cpp
+  void noteDivision(const ir::Op &op);
 
   // prefetch.cpp: the pointer's value in a later iteration or program; kNone when it does not depend on it
   ir::ValueId advanced(ir::ValueId base);
@@ -169,6 +177,7 @@ private:
   std::vector<ir::OpId> constantOps;
   std::unordered_map<uint64_t, ir::ValueId> constantCache[ir::kElemCount];
   std::unordered_map<ir::ValueId, int64_t> constantValues;
+  std::set<std::pair<ir::ValueId, int64_t>> inRange; ///< starts of blocks that were tested, with the last one allowed
   ir::ValueId fold(ir::OpKind kind, ir::ValueId a, ir::ValueId b);
 };
 

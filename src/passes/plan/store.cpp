@@ -1,5 +1,6 @@
 // Stores, and filling buffers: nests that end in memory. A store is guarded against what its nest loads.
 #include "ir/walk.h"
+#include "passes/plan/footprint.h"
 #include "passes/plan/nest.h"
 #include "passes/plan/slice.h"
 
@@ -88,24 +89,6 @@ std::vector<Pulled> loadsOf(const Planner &p, const std::vector<ValueId> &values
   return loads;
 }
 
-/// First and one-past-last byte that a form touches inside a box.
-std::pair<ValueId, ValueId> footprint(Planner &p, const Form &form, const Type &shape, const std::vector<Bound> &box) {
-  ValueId low = p.constant(0), high = p.constant(0);
-  for (unsigned d = 0; d < shape.rank; ++d) {
-    if (form.strides[d] == kNone)
-      continue;
-    auto [lo, hi] = boundsOf(p, shape, d, box);
-    ValueId a = p.mul(form.strides[d], lo), b = p.mul(form.strides[d], p.sub(hi, p.constant(1)));
-    low = p.add(low, p.minimum(a, b));
-    high = p.add(high, p.maximum(a, b));
-  }
-  ValueId bytes = p.constant(byteWidth(shape.elem));
-  if (shape.pointerDepth > 1)
-    bytes = p.constant(8);
-  ValueId base = p.builder.value(OpKind::PtrToInt, {form.base}, Type::scalar(Elem::I64));
-  return {p.add(base, p.mul(low, bytes)), p.add(base, p.mul(p.add(high, p.constant(1)), bytes))};
-}
-
 void ifThenElse(Planner &p, ValueId condition, const std::function<void()> &yes, const std::function<void()> &no) {
   BlockId outer = p.builder.block();
   OpId op = p.builder.create(OpKind::If, {condition}, {});
@@ -145,6 +128,74 @@ void Planner::keepLoads(const std::vector<ValueId> &values, ValueId pointer) {
   }
 }
 
+namespace {
+
+/// What a store's nest may load element by element, as it stores.
+struct Guard {
+  ValueId condition = kNone; ///< kNone: whatever the arguments are
+  std::vector<OpId> always;  ///< loads that are copied first, in any case
+  std::vector<OpId> all;     ///< those that are copied where the condition does not hold
+
+  void require(Planner &p, ValueId holds) {
+    if (holds != kNone)
+      condition =
+          condition == kNone ? holds : p.builder.value(OpKind::AndI, {condition, holds}, Type::scalar(Elem::I1));
+  }
+};
+
+/// That the bytes of a load are not those of the store, or that each element is loaded just before it is stored.
+ValueId apartFrom(Planner &p, const Op &load, bool inPlace, const Footprint &loaded, const Op &store,
+                  const Footprint &stored) {
+  const Type bit = Type::scalar(Elem::I1);
+  ValueId apart = p.builder.value(
+      OpKind::OrI, {p.compare("sle", stored.last, loaded.first), p.compare("sle", loaded.last, stored.first)}, bit);
+  const Form from = p.formOf(load.operands[0]), to = p.formOf(store.operands[0]);
+  if (!inPlace || !sameInjectivePlace(p, from, to, true) ||
+      p.tile.type(load.results[0]).elementBits() != p.tile.type(store.operands[1]).elementBits())
+    return apart;
+  auto address = [&](ValueId base) { return p.builder.value(OpKind::PtrToInt, {base}, Type::scalar(Elem::I64)); };
+  return p.builder.value(OpKind::OrI, {apart, p.compare("eq", address(to.base), address(from.base))}, bit);
+}
+
+/// What the nest loads must not be what it has stored already: whole tiles are loaded before any is stored.
+Guard guardOf(Planner &p, const Op &store, const Form &form, const std::vector<Bound> &box,
+              const std::vector<Pulled> &loads) {
+  Guard guard;
+  std::vector<OpId> tested;
+  std::optional<std::optional<Footprint>> stored; // made when the first load asks for it
+  for (const Pulled &pulled : loads) {
+    const Op &load = p.tile.op(pulled.load);
+    const Form source = p.formOf(load.operands[0]);
+    if (pulled.inPlace && sameInjectivePlace(p, source, form, source.base == form.base))
+      continue;
+    ValueId here = p.placement.root(store.operands[0]), there = p.placement.root(load.operands[0]);
+    if (p.options.argsDisjoint && here != kNone && there != kNone && here != there)
+      continue;
+    if (!stored)
+      stored = footprintOf(p, form, p.tile.type(store.operands[0]), box);
+    std::optional<Footprint> loaded;
+    if (*stored) {
+      bool masked = load.operands.size() > 1 && p.tile.type(load.operands[1]).isTile();
+      loaded = footprintOf(p, source, p.tile.type(load.operands[0]),
+                           masked ? p.maskOf(load.operands[1]).box : std::vector<Bound>());
+    }
+    if (!loaded) {
+      guard.always.push_back(pulled.load);
+      continue;
+    }
+    tested.push_back(pulled.load);
+    guard.require(p, loaded->condition);
+    guard.require(p, apartFrom(p, load, pulled.inPlace, *loaded, store, **stored));
+  }
+  if (!tested.empty())
+    guard.require(p, (*stored)->condition);
+  guard.all = guard.always;
+  guard.all.insert(guard.all.end(), tested.begin(), tested.end());
+  return guard;
+}
+
+} // namespace
+
 void Planner::lowerStore(OpId id) {
   const Op &op = tile.op(id);
   ValueId pointer = op.operands[0], value = op.operands[1];
@@ -162,23 +213,9 @@ void Planner::lowerStore(OpId id) {
   if (hasMask)
     mask = maskOf(op.operands[2]);
 
-  // What the nest loads must not be what it has stored already (whole tiles are loaded before any is stored).
-  std::vector<Pulled> guarded;
-  std::vector<OpId> always;
   std::vector<Pulled> loads = loadsOf(*this, op.operands);
   bool fromBuffers = loads.empty() && form.isAffine();
-  for (const Pulled &pulled : loads) {
-    ValueId from = tile.op(pulled.load).operands[0];
-    const Form source = formOf(from);
-    ValueId here = placement.root(pointer), there = placement.root(from);
-    if ((pulled.inPlace && sameInjectivePlace(*this, source, form, source.base == form.base)) ||
-        (options.argsDisjoint && here != kNone && there != kNone && here != there))
-      continue;
-    if (source.isAffine() && form.isAffine())
-      guarded.push_back(pulled);
-    else
-      always.push_back(pulled.load);
-  }
+  Guard guard = guardOf(*this, op, form, mask.box, loads);
 
   auto emitNest = [&](const std::vector<OpId> &copied) {
     std::vector<std::pair<ValueId, Buffer>> copies;
@@ -204,36 +241,13 @@ void Planner::lowerStore(OpId id) {
         nest.close();
   };
 
-  if (guarded.empty())
-    return emitNest(always);
-  auto stored = footprint(*this, form, tile.type(value), mask.box);
-  ValueId disjoint = kNone;
-  for (const Pulled &pulled : guarded) {
-    const Op &source = tile.op(pulled.load);
-    Mask under =
-        source.operands.size() > 1 && tile.type(source.operands[1]).isTile() ? maskOf(source.operands[1]) : Mask{};
-    auto loaded = footprint(*this, formOf(source.operands[0]), tile.type(source.results[0]), under.box);
-    ValueId apart = builder.value(
-        OpKind::OrI, {compare("sle", stored.second, loaded.first), compare("sle", loaded.second, stored.first)},
-        Type::scalar(Elem::I1));
-    const Form from = formOf(source.operands[0]);
-    if (pulled.inPlace && sameInjectivePlace(*this, from, form, true) &&
-        tile.type(source.results[0]).elementBits() == tile.type(value).elementBits()) {
-      // In place: each element is loaded just before it is stored.
-      ValueId here = builder.value(OpKind::PtrToInt, {form.base}, Type::scalar(Elem::I64));
-      ValueId there = builder.value(OpKind::PtrToInt, {from.base}, Type::scalar(Elem::I64));
-      apart = builder.value(OpKind::OrI, {apart, compare("eq", here, there)}, Type::scalar(Elem::I1));
-    }
-    disjoint = disjoint == kNone ? apart : builder.value(OpKind::AndI, {disjoint, apart}, Type::scalar(Elem::I1));
-  }
-  std::vector<OpId> all = always;
-  for (const Pulled &pulled : guarded)
-    all.push_back(pulled.load);
+  if (guard.condition == kNone)
+    return emitNest(guard.always);
   ifThenElse(
-      *this, disjoint, [&] { emitNest(always); },
+      *this, guard.condition, [&] { emitNest(guard.always); },
       [&] {
         inTwin = true; // rare, and each lane loop costs more to compile than it would save
-        emitNest(all);
+        emitNest(guard.all);
         inTwin = false;
       });
 }
