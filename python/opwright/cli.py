@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -22,9 +24,68 @@ app = typer.Typer(
 _IGNORED = {"hidden": True, "help": "accepted for PluginGen's sake and not needed"}
 
 
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[str], None]]:
+    """A function that is told each stage: a spinner on a terminal, a line per stage elsewhere."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+
+        def stage(name: str) -> None:
+            bar.update(task, description=name)
+            if not console.is_terminal:
+                print(f"opwright: {name}", file=sys.stderr)
+
+        yield stage
+
+
+def _print_stages(title: str, stages: Sequence[tuple[str, float]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("stage", "ms", title=title, title_justify="left")
+    table.columns[1].justify = "right"
+    for name, ms in stages:
+        table.add_row(name, f"{ms:.1f}")
+    table.add_row("total", f"{sum(ms for _, ms in stages):.1f}", style="bold")
+    Console().print(table)
+
+
 @app.callback()
 def _root() -> None:
     """Compiles Triton kernels ahead of time to one plugin library for every host."""
+
+
+@app.command("build")
+def build_command(
+    source: Annotated[Path, typer.Argument(metavar="FILE.py", help="Python with definitions: opwright.plugin")],
+    library: Annotated[Path, typer.Option("--output", "-o", help="the plugin library")],
+    targets: Annotated[
+        str, typer.Option("--targets", help="what to compile for, separated by commas")
+    ] = "cpu:x86-64-v3,cpu:x86-64-v4",
+    ops: Annotated[str, typer.Option("--ops", help="ids of the operators to build, separated by commas; all")] = "",
+    workspace: Annotated[
+        Path | None, typer.Option("--workspace", help="folder that keeps the request, the TTIR and compiled kernels")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """Builds one plugin library from definitions of operators."""
+    from opwright.plugin.build import build
+    from opwright.workspace import parse_targets
+
+    levels = parse_targets(targets)
+    wanted = [op.strip() for op in ops.split(",") if op.strip()]
+    with _progress("build") as stage:
+        report = build(source, library, levels, wanted, workspace, stage)
+    if as_json:
+        print(json.dumps(report.as_dict(), indent=1))
+        return
+    _print_stages(", ".join(report.ops), report.stages)
+    print(report.library)
 
 
 @app.command("plugin-gen")
@@ -44,36 +105,18 @@ def plugin_gen_command(
     trt_llm_include_dir: Annotated[str, typer.Option("--trt_llm_include_dir", **_IGNORED)] = "",
 ) -> None:
     """Builds one plugin library and functional.py from a kernel configuration in PluginGen's vocabulary."""
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-    from rich.table import Table
-
-    from opwright.plugin_gen.build import parse_targets, plugin_gen
+    from opwright.plugin_gen.build import plugin_gen
+    from opwright.workspace import parse_targets
 
     levels = parse_targets(targets)
-    console = Console(stderr=True)
-    columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("plugin-gen", total=None)
-
-        def stage(name: str) -> None:
-            bar.update(task, description=name)
-            if not console.is_terminal:
-                print(f"opwright: {name}", file=sys.stderr)
-
+    with _progress("plugin-gen") as stage:
         report = plugin_gen(workspace, kernel_config, namespace, levels, stage)
     for warning in report.warnings:
         print(f"opwright: warning: {warning}", file=sys.stderr)
     if as_json:
         print(json.dumps(report.as_dict(), indent=1))
         return
-    table = Table("stage", "ms", title=f"{', '.join(report.ops)}", title_justify="left")
-    table.columns[1].justify = "right"
-    for name, ms in report.stages:
-        table.add_row(name, f"{ms:.1f}")
-    table.add_row("total", f"{sum(ms for _, ms in report.stages):.1f}", style="bold")
-    out = Console()
-    out.print(table)
+    _print_stages(", ".join(report.ops), report.stages)
     for path in (report.library, report.functional):
         print(path)
 

@@ -15,8 +15,8 @@ from opwright import ttir
 from opwright.diagnostics import render, source_line
 from opwright.dtypes import BY_NAME, DTYPES
 from opwright.errors import InputError
-from opwright.plugin_gen.build import import_core
 from opwright.plugin_gen.config import run_file
+from opwright.workspace import import_core
 
 _TYPE = re.compile(r"(\*?)(\w+)(?::(\d+))?")
 

@@ -9,12 +9,14 @@ import os
 import pytest
 from plugin_gen_kit import ADD, BROKEN, KERNELS, SCALE, FakeCore, write_config
 
+from opwright import workspace as workspaces
 from opwright.errors import InputError, MissingError
 from opwright.plugin_gen import build
-from opwright.plugin_gen.build import parse_targets, plugin_gen
+from opwright.plugin_gen.build import plugin_gen
 from opwright.plugin_gen.config import load_config
 from opwright.plugin_gen.request import plan_kernels
 from opwright.plugin_gen.variants import Variant
+from opwright.workspace import parse_targets
 
 
 @pytest.fixture
@@ -184,7 +186,7 @@ def test_workspaces_that_cannot_be_used(tmp_path, core, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "x")
 
-    monkeypatch.setattr(build.tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(workspaces.tempfile, "mkstemp", refuse)
     with pytest.raises(InputError, match="cannot be written.*Permission denied"):
         plugin_gen(tmp_path / "w3", config)
 

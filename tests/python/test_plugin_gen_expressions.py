@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opwright.errors import InputError
-from opwright.plugin_gen.expressions import Dim, Name, Num, Op, interval, lower, parse, resolve, show
+from opwright.expressions import Dim, Name, Num, Op, interval, show
+from opwright.plugin_gen.expressions import lower, parse, resolve
 
 NAMES = {"a": -7, "b": 13, "c": 0, "n": 1000, "k": -1, "m": 5}
 

@@ -3,8 +3,8 @@
 import pytest
 
 from opwright.errors import InputError
+from opwright.expressions import show
 from opwright.plugin_gen.core import DimSizeArg, InputArg, OutputArg, ParamArg, Type
-from opwright.plugin_gen.expressions import show
 from opwright.plugin_gen.rules import parse_rules, solve
 
 T = Type("tensor[fp32]")

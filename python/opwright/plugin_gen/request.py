@@ -16,15 +16,15 @@ from typing import Any
 from opwright import ttir
 from opwright.dtypes import DType
 from opwright.errors import InputError
+from opwright.expressions import Expr, Interval, Name, Num, interval, show
 from opwright.plugin_gen.config import run_file
 from opwright.plugin_gen.core import ArgType, Argument, Constexpr, KernelMetaData
-from opwright.plugin_gen.expressions import Expr, Interval, Name, Num, interval, lower, parse, resolve, show
+from opwright.plugin_gen.expressions import lower, parse, resolve
 from opwright.plugin_gen.rules import Shapes, parse_rules, similar, solve
 from opwright.plugin_gen.variants import Variant, variants
 
 LIBRARY = "libtriton_plugins.so"
 SCHEMA = 1
-CPU_LEVELS = ("x86-64-v3", "x86-64-v4")
 
 
 @dataclass

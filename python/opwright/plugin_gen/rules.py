@@ -16,8 +16,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from opwright.errors import InputError
+from opwright.expressions import Dim, Expr, Name, Num, Op, show
 from opwright.plugin_gen.core import ArgType, Argument
-from opwright.plugin_gen.expressions import Dim, Expr, Name, Num, Op, Parser, resolve, show
+from opwright.plugin_gen.expressions import Parser, resolve
 
 MAX_RANK = 16
 _SCALARS = (ArgType.PARAM, ArgType.DIM_SIZE)

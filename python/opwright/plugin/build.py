@@ -1,0 +1,132 @@
+"""`opwright build`: a file of definitions -> TTIR -> build request -> one plugin library.
+
+What is in the place of the library changes only when everything else has succeeded. A workspace keeps the request and the TTIR.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from opwright.errors import InputError
+from opwright.plugin.definition import Definition, collected
+from opwright.plugin.trace import Kernels, operator, trace
+from opwright.plugin_gen.config import run_file
+from opwright.workspace import CPU_LEVELS, Clock, Progress, import_core, locked, run_core, write_file, writing
+
+SCHEMA = 1
+
+
+@dataclass
+class Report:
+    """What was built, and how long each stage took."""
+
+    library: Path
+    ops: list[str]
+    kernels: int
+    compiled: int
+    reused: int
+    stages: list[tuple[str, float]] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For --json."""
+        return {
+            "library": str(self.library), "ops": self.ops, "kernels": self.kernels, "compiled": self.compiled,
+            "reused": self.reused, "stages": [{"name": name, "ms": round(ms, 3)} for name, ms in self.stages],
+        }  # fmt: skip
+
+
+def build(
+    source: Path, library: Path, cpu_levels: Sequence[str] = CPU_LEVELS, ops: Sequence[str] = (),
+    workspace: Path | None = None, progress: Progress = lambda stage: None,
+) -> Report:  # fmt: skip
+    """Builds the definitions of a file, or some of them. Raises OpwrightError; an earlier library is untouched then."""
+    library = library.absolute()
+    if not re.fullmatch(r"[\w.+-]+\.so", library.name):
+        raise InputError(f"the library {str(library)!r}, expected a file name that ends in .so", hint="-o libadd.so")
+    clock = Clock(progress)
+    with clock.stage("definitions"):
+        definitions = load(source.absolute(), ops)
+        traced = [trace(definition) for definition in definitions]
+    core = import_core()
+    if workspace is not None:
+        return _build(core, workspace.absolute(), traced, library, cpu_levels, clock)
+    with tempfile.TemporaryDirectory(prefix="opwright-build-") as folder:
+        return _build(core, Path(folder), traced, library, cpu_levels, clock)
+
+
+def load(source: Path, ops: Sequence[str] = ()) -> list[Definition]:
+    """The definitions that a file makes, or those of the given ids."""
+    from opwright.ttir import import_triton
+
+    import_triton()
+    if not source.is_file():
+        raise InputError(f"found no file {str(source)!r}, expected Python with definitions of operators")
+    with collected() as found:
+        run_file(source, "_opwright_definitions", "definitions")
+    if not found:
+        raise InputError(
+            f"{source}: found no definition, expected @opwright.plugin.register in it",
+            hint="a file of PluginGen's KERNELS is for `opwright plugin-gen`",
+        )
+    unknown = [op for op in ops if op not in found]
+    if unknown:
+        raise InputError(f"{source}: found no operator {unknown[0]!r}, expected one of {', '.join(found)}")
+    return [definition for name, definition in found.items() if not ops or name in ops]
+
+
+def _build(
+    core: Any, workspace: Path, traced: Sequence[Any], library: Path, cpu_levels: Sequence[str], clock: Clock
+) -> Report:
+    kernels = Kernels([])
+    operators = []
+    for each in traced:
+        with clock.stage(f"TTIR of {each.definition.id}"):
+            operators.append(operator(each, kernels))
+    request = {
+        "opwright": SCHEMA, "library": library.name, "namespace": traced[0].definition.namespace,
+        "faces": ["c", "onnxruntime"], "targets": {"cpu": list(cpu_levels)}, "kernels": kernels.entries, "ops": operators,
+    }  # fmt: skip
+    with locked(workspace):
+        with writing(workspace):
+            for path, text in kernels.texts.items():
+                (workspace / path).parent.mkdir(exist_ok=True)
+                write_file(workspace / path, text)
+            write_file(workspace / "request.json", json.dumps(request, indent=1, sort_keys=True) + "\n")
+        start = time.perf_counter()
+        clock.progress("plugin")
+        report = run_core(core, request, workspace, kernels.roots)
+        built = Path(workspace, report.get("library") or f"output/{library.name}")
+        _install(built, library)
+    clock.stages += [
+        tuple(stage[:2]) for stage in report.get("stages") or [("plugin", (time.perf_counter() - start) * 1e3)]
+    ]
+    return Report(library, [each.definition.id for each in traced], len(kernels.entries),
+                  int(report.get("compiled", 0)), int(report.get("reused", 0)), clock.stages)  # fmt: skip
+
+
+def _install(built: Path, library: Path) -> None:
+    """Puts the library in its place, whole."""
+    try:
+        library.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=library.parent, prefix=f".{library.name}.")
+        os.close(handle)
+        try:
+            shutil.copyfile(built, name)
+            os.chmod(name, 0o755)
+            os.replace(name, library)
+        except BaseException:
+            os.unlink(name)
+            raise
+    except OSError as e:
+        raise InputError(
+            f"the library {str(library)!r} cannot be written: {e.strerror or e}", hint="give another place with -o"
+        ) from e

@@ -1,0 +1,248 @@
+"""Declaring operators: the decorators, and what is checked when they are used."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from opwright.errors import InputError
+from opwright.expressions import show
+from opwright.plugin.symbolic import as_int
+from opwright.plugin.tensors import TensorDesc
+
+_ID = re.compile(r"[A-Za-z_]\w*::[A-Za-z_]\w*")
+_TAKEN = {"outputs", "stream", "tactic"}
+_ATTRIBUTES = {int: "int", float: "float", bool: "bool"}
+_MAX_RANK = 16
+
+
+@dataclass
+class Attribute:
+    """A value that a call gives beside its tensors. `default` is None where it must."""
+
+    name: str
+    kind: str
+    default: int | float | bool | None
+
+
+@dataclass
+class Definition:
+    """One operator: the functions that its author has given so far."""
+
+    id: str
+    register: Callable
+    inputs: list[str]
+    attributes: list[Attribute]
+    ranks: dict[str, int]
+    output_names: tuple[str, ...] | None
+    version: int
+    file: Path
+    line: int
+    autotune: Callable | None = None
+    aot_impl: Callable | None = None
+    impl: Callable | None = None
+    doc: str = field(default="")
+
+    @property
+    def namespace(self) -> str:
+        return self.id.partition("::")[0]
+
+    @property
+    def name(self) -> str:
+        return self.id.partition("::")[2]
+
+    @property
+    def where(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+_definitions: dict[str, Definition] = {}
+_conditions: ContextVar[list[tuple[str, str]]] = ContextVar("_conditions")
+
+
+@contextmanager
+def collected() -> Iterator[dict[str, Definition]]:
+    """The definitions that are made inside, and those alone."""
+    global _definitions
+    outer, _definitions = _definitions, {}
+    try:
+        yield _definitions
+    finally:
+        _definitions = outer
+
+
+def register(
+    op_id: str, *, ranks: Mapping[str, int] | None = None, outputs: Sequence[str] | None = None, version: int = 1
+) -> Callable[[Callable], Callable]:
+    """Declares an operator: the function takes its inputs and attributes and returns what the outputs are.
+
+    `ranks` are those of inputs that do not take any; `outputs` are the outputs' names (out, or out0, out1, ...).
+    """
+    if not isinstance(op_id, str) or not _ID.fullmatch(op_id):
+        raise InputError(f"found the operator id {op_id!r}, expected namespace::name", hint='@register("sample::add")')
+    if not isinstance(version, int) or version < 1:
+        raise InputError(f"{op_id}: found version {version!r}, expected an integer from 1")
+
+    def declare(function: Callable) -> Callable:
+        if op_id in _definitions:
+            raise InputError(
+                f"{op_id} is registered twice, expected one definition (the other is at {_definitions[op_id].where})",
+                where=_place(function),
+            )
+        try:
+            inputs, attributes = _signature(function)
+            wrong = set(ranks or ()) - set(inputs)
+            if wrong:
+                raise InputError(f"ranks names {min(wrong)!r}, expected one of the inputs {', '.join(inputs)}")
+            for name, rank in (ranks or {}).items():
+                if not isinstance(rank, int) or not 0 <= rank <= _MAX_RANK:
+                    raise InputError(f"the rank of {name!r} is {rank!r}, expected 0 to {_MAX_RANK}")
+        except InputError as e:
+            raise e.at(f"{_place(function)}: {op_id}") from None
+        code = function.__code__
+        _definitions[op_id] = Definition(
+            op_id, function, inputs, attributes, dict(ranks or {}), tuple(outputs) if outputs is not None else None,
+            version, Path(code.co_filename), code.co_firstlineno, doc=inspect.cleandoc(function.__doc__ or ""),
+        )  # fmt: skip
+        return function
+
+    return declare
+
+
+def autotune(op_id: str) -> Callable[[Callable], Callable]:
+    """Gives an operator its element types and tactics: the function returns a list of AutoTuneCombination."""
+
+    def declare(function: Callable) -> Callable:
+        definition = _find(op_id, function, "autotune")
+        _check_names(definition, function, {"outputs"})
+        definition.autotune = function
+        return function
+
+    return declare
+
+
+def aot_impl(op_id: str) -> Callable[[Callable], Callable]:
+    """Gives an operator its kernels: the function returns one launch, or a list of launches, for a combination and tactic."""
+
+    def declare(function: Callable) -> Callable:
+        definition = _find(op_id, function, "aot_impl")
+        _check_names(definition, function, {"outputs", "tactic"})
+        definition.aot_impl = function
+        return function
+
+    return declare
+
+
+def impl(op_id: str) -> Callable[[Callable], Callable]:
+    """Gives an operator a function on arrays that does the same: what its kernels are verified against."""
+
+    def declare(function: Callable) -> Callable:
+        definition = _find(op_id, function, "impl")
+        _check_names(definition, function, {"outputs", "stream", "tactic"})
+        definition.impl = function
+        return function
+
+    return declare
+
+
+def require(condition: Any, text: str = "") -> None:
+    """In `register`: a call whose sizes and attributes do not hold this is refused, with the text."""
+    found = _conditions.get(None)
+    if found is None:
+        raise InputError("found require outside of register, expected it beside the shapes of the outputs")
+    test = as_int(condition)
+    if test.is_constant and not test:
+        raise InputError(f"the condition {text!r} never holds")
+    if not test.is_constant:
+        found.append((show(test.expr), text or show(test.expr)))
+
+
+@contextmanager
+def conditions() -> Iterator[list[tuple[str, str]]]:
+    """What is required inside: expressions, and what to say where one does not hold."""
+    token = _conditions.set([])
+    try:
+        yield _conditions.get()
+    finally:
+        _conditions.reset(token)
+
+
+def call(definition: Definition, function: Callable, values: Mapping[str, Any]) -> Any:
+    """Calls one of its functions with those of the values that it asks for."""
+    try:
+        return function(**{name: values[name] for name in inspect.signature(function).parameters})
+    except InputError as e:
+        raise e.at(f"{_place(function)}: {definition.id}") from None
+
+
+def _find(op_id: str, function: Callable, what: str) -> Definition:
+    definition = _definitions.get(op_id)
+    if definition is None:
+        known = ", ".join(_definitions) or "none"
+        raise InputError(
+            f"@{what}({op_id!r}): no such operator is registered, expected one of those before it ({known})",
+            where=_place(function),
+        )
+    if getattr(definition, what) is not None:
+        raise InputError(f"{op_id} has two functions for {what}, expected one", where=_place(function))
+    return definition
+
+
+def _place(function: Callable) -> str:
+    return f"{function.__code__.co_filename}:{function.__code__.co_firstlineno}"
+
+
+def _check_names(definition: Definition, function: Callable, more: set[str]) -> None:
+    known = [*definition.inputs, *(a.name for a in definition.attributes), *sorted(more)]
+    unknown = [name for name in inspect.signature(function).parameters if name not in known]
+    if unknown:
+        raise InputError(
+            f"found the parameter {unknown[0]!r}, expected some of {', '.join(known)}",
+            where=f"{_place(function)}: {definition.id}",
+        )
+
+
+def _signature(function: Callable) -> tuple[list[str], list[Attribute]]:
+    """Inputs first, then attributes: what each is, its annotation says."""
+    hints = typing.get_type_hints(function)
+    inputs: list[str] = []
+    attributes: list[Attribute] = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        kind = hints.get(name)
+        if name in _TAKEN:
+            raise InputError(
+                f"found a parameter named {name!r}, which has a meaning in aot_impl; expected another name"
+            )
+        if kind is TensorDesc:
+            if attributes:
+                raise InputError(f"found the tensor {name!r} behind attributes, expected tensors first")
+            if parameter.default is not inspect.Parameter.empty:
+                raise InputError(
+                    f"found a default of the tensor {name!r}, expected none: optional inputs are not built yet"
+                )
+            inputs.append(name)
+        elif kind in _ATTRIBUTES:
+            default = None if parameter.default is inspect.Parameter.empty else parameter.default
+            if default is not None and not isinstance(default, (int, float) if kind is float else kind):
+                raise InputError(f"the default of {name!r} is {default!r}, expected {kind.__name__}")
+            attributes.append(
+                Attribute(name, _ATTRIBUTES[kind], float(default) if kind is float and default is not None else default)
+            )
+        else:
+            found = "no annotation" if kind is None else f"the annotation {getattr(kind, '__name__', kind)}"
+            raise InputError(
+                f"parameter {name!r} has {found}, expected TensorDesc, int, float or bool",
+                hint="text, list and array attributes are not built yet"
+                if kind is not None
+                else "x: TensorDesc, alpha: float",
+            )
+    if not inputs:
+        raise InputError("found no input, expected at least one TensorDesc")
+    return inputs, attributes
