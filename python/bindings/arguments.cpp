@@ -29,6 +29,7 @@ PyObject *interned(const char *text) { return PyUnicode_InternFromString(text); 
 /// Attribute names, made once: a launch must not build strings.
 struct Names {
   PyObject *dataPtr = interned("data_ptr");
+  PyObject *numel = interned("numel");
   PyObject *isCpu = interned("is_cpu");
   PyObject *device = interned("device");
   PyObject *base = interned("base");
@@ -91,6 +92,23 @@ bool readAddress(const Param &param, const std::string &kernel, PyObject *intege
   return refuse(PyExc_ValueError, param, kernel, "found the address %S, expected 0 to 2^64 - 1", integer);
 }
 
+/// A tensor at address 0 has no elements, or no memory, as a fake one has.
+bool checkEmpty(const Param &param, const std::string &kernel, PyObject *value) {
+  PyObject *const receiver[] = {value};
+  Ref count(PyObject_VectorcallMethod(names().numel, receiver, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr));
+  if (!count) {
+    if (!PyErr_ExceptionMatches(PyExc_AttributeError))
+      return false;
+    PyErr_Clear(); // it does not say
+    return true;
+  }
+  if (PyLong_Check(count.get()) && PyObject_IsTrue(count.get()))
+    return refuse(PyExc_ValueError, param, kernel,
+                  "found a tensor of %S elements without memory (%s), expected one with", count.get(),
+                  Py_TYPE(value)->tp_name);
+  return true;
+}
+
 bool readPointer(const Param &param, const std::string &kernel, PyObject *value, uint64_t &out) {
   if (PyLong_CheckExact(value))
     return readAddress(param, kernel, value, out);
@@ -110,7 +128,8 @@ bool readPointer(const Param &param, const std::string &kernel, PyObject *value,
   if (!PyLong_Check(address.get()))
     return refuse(PyExc_TypeError, param, kernel, "data_ptr() of %s gave %s, expected int", Py_TYPE(value)->tp_name,
                   Py_TYPE(address.get())->tp_name);
-  return checkDevice(param, kernel, value) && readAddress(param, kernel, address.get(), out);
+  return checkDevice(param, kernel, value) && readAddress(param, kernel, address.get(), out) &&
+         (out != 0 || checkEmpty(param, kernel, value));
 }
 
 bool outOfRange(const Param &param, const std::string &kernel, PyObject *value) {

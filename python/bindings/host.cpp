@@ -24,17 +24,20 @@ bool isOfTorch(PyTypeObject *type) {
   Py_XDECREF(tensor);
   Py_XDECREF(torch);
   Py_XDECREF(name);
-  PyErr_Clear();
+  PyErr_Clear(); // a module named torch that is something else has no tensors: not an error of this launch
   return is;
 }
 
 } // namespace
 
-const opw_host_t *hostOf(PyTypeObject *tensor) {
+const opw_host_t *hostOf(PyTypeObject *tensor, bool &settled) {
   static const Pool pool = poolOfEnvironment();
+  settled = true;
   if (pool == Pool::Own || (pool == Pool::ByTensor && !isOfTorch(tensor)))
     return nullptr;
-  return runtime::torchHost();
+  const opw_host_t *host = runtime::torchHost();
+  settled = host || pool == Pool::ByTensor;
+  return host;
 }
 
 } // namespace opw::python

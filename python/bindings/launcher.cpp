@@ -69,9 +69,10 @@ const opw_host_t *hostOfLaunch(Launcher &self, PyObject *const *args) {
     return nullptr;
   PyObject *tensor = args[kFirst + self.plan->firstTensor];
   if (Py_TYPE(tensor) != self.tensorType) {
-    Py_XSETREF(self.tensorType,
-               reinterpret_cast<PyTypeObject *>(Py_NewRef(reinterpret_cast<PyObject *>(Py_TYPE(tensor)))));
-    self.host = hostOf(self.tensorType);
+    bool settled = true;
+    self.host = hostOf(Py_TYPE(tensor), settled);
+    PyObject *type = settled ? Py_NewRef(reinterpret_cast<PyObject *>(Py_TYPE(tensor))) : nullptr;
+    Py_XSETREF(self.tensorType, reinterpret_cast<PyTypeObject *>(type));
   }
   return self.host;
 }

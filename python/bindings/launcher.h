@@ -1,5 +1,5 @@
-// The callable behind `kernel[grid](...)`: unpacks the arguments, releases the GIL and runs the grid on the runtime's
-// pool.
+// The callable behind `kernel[grid](...)`: unpacks the arguments, releases the GIL and runs the grid on the threads
+// that go with its tensors (host.h).
 #pragma once
 
 #include "arguments.h"

@@ -58,7 +58,7 @@ def bind(kernel: Any, grid: tuple | list | Callable, *args: Any, **options: Any)
         raise ValueError(
             "found a configuration with a pre_hook, expected none: a bound launch would leave it out; launch with kernel[grid]"
         )
-    grid = _of_three(grid)
+    grid = _at_most_three(grid)
     if configs:
         kernel[grid](*args, **options)
     launches = _core.capture(lambda: kernel[grid](*args, **options))
@@ -77,12 +77,14 @@ def _chain(kernel: Any) -> Iterator[Any]:
         kernel = getattr(kernel, "fn", None)
 
 
-def _of_three(grid: Any) -> Any:
-    """The same grid; ValueError for one of more axes, of which Triton would take the first three."""
+def _at_most_three(grid: Any) -> Any:
+    """The same grid; ValueError for none or more axes, of which Triton would take the first three."""
     if callable(grid):
-        return lambda meta: _of_three(grid(meta))
-    if isinstance(grid, (tuple, list)) and len(grid) > 3:
-        raise ValueError(f"found the grid {grid!r}, expected at most three sizes")
+        return lambda meta: _at_most_three(grid(meta))
+    if not isinstance(grid, (tuple, list)):
+        raise TypeError(f"found the grid {grid!r}, expected a tuple or list of sizes")
+    if not 1 <= len(grid) <= 3:
+        raise ValueError(f"found the grid {grid!r}, expected one to three sizes")
     return grid
 
 
@@ -115,10 +117,12 @@ def set_threads(count: int | None) -> None:
     """How many threads a launch may use, the caller included, from now on; None: as many as the process may use CPUs, or
     OPW_THREADS. It is about launches on Opwright's own threads: those on torch tensors take torch's (torch.set_num_threads).
 
-    ValueError for less than 1.
+    TypeError for what is no integer, ValueError for less than 1.
     """
     from opwright import _core
 
+    if count is not None and (isinstance(count, bool) or not isinstance(count, int)):
+        raise TypeError(f"found {count!r} threads, expected an integer, or None for the default")
     if count is not None and count < 1:
         raise ValueError(f"found {count} threads, expected at least 1, or None for the default")
     _core.set_threads(0 if count is None else min(count, 2**31 - 1))

@@ -81,6 +81,7 @@ class Tensor:
         return self._address
 
     def stride(self, dim: int | None = None) -> Any:
+        """Elements between neighbours along a dimension, or along each."""
         return self._strides if dim is None else self._strides[dim]
 
     def size(self, dim: int | None = None) -> Any:
@@ -138,6 +139,8 @@ class Tensor:
         return Tensor(copy.ctypes.data, self.dtype, self.shape, row_major(self.shape), None, copy)
 
     def copy_(self, other: Tensor) -> Tensor:
+        if other.dtype != self.dtype:
+            raise TypeError(f"found a tensor of {other.dtype}, expected {self.dtype}: a copy converts nothing")
         self._bits()[...] = other._bits()
         return self
 
@@ -156,6 +159,7 @@ class Tensor:
         return 0
 
     def new_empty(self, *size: Any, device: Any = None) -> Tensor:
+        """Of this memory: the interpreter puts what it gets on the storage of this tensor, whose copy is that memory."""
         return Tensor(self._address, self.dtype, self.shape, self._strides, self.base, self._owner)
 
     def set_(self, storage: _Storage, offset: int, size: Any, stride: Any) -> Tensor:
@@ -170,7 +174,7 @@ def tensor(x: Any) -> Tensor:
 
     Refused: memory that is not the CPU's, read-only memory (a kernel may write through any pointer), element types that
     Triton does not have. The view keeps `x` alive. What cannot say that it is read-only is taken: a kernel must not write
-    into an array of JAX, whose DLPack is from before 1.0.
+    into an array of JAX: its DLPack has no such mark.
     """
     if isinstance(x, Tensor):
         return x
@@ -222,6 +226,10 @@ def _from_torch(x: Any) -> Tensor:
     device = getattr(x, "device", "cpu")
     if getattr(device, "type", str(device)) != "cpu":
         raise ValueError(f"found {_type_name(x)} on device '{device}', expected CPU memory; copy it with .cpu()")
+    if any(getattr(x, name, bool)() for name in ("is_neg", "is_conj")):
+        raise ValueError(
+            f"found {_type_name(x)} whose memory has other values than it shows, expected plain memory; pass x.resolve_neg()"
+        )
     dtype = _element_type(str(x.dtype).rpartition(".")[2], x)
     return Tensor(x.data_ptr(), dtype, tuple(x.shape), tuple(x.stride()), x, x)
 

@@ -39,7 +39,8 @@ struct ProgramOrder {
       seen |= 1u << axis;
     }
     std::string_view rest = text.substr(at);
-    bool valid = seen == 7 && (rest.empty() || (rest.size() > 1 && rest.size() < 6 && rest[0] == '/'));
+    bool valid =
+        seen == 7 && (rest.empty() || (rest.size() > 1 && rest.size() <= 5 && rest[0] == '/' && rest[1] != '0'));
     for (char digit : valid && !rest.empty() ? rest.substr(1) : std::string_view()) {
       valid &= digit >= '0' && digit <= '9';
       order.band = order.band * 10 + static_cast<uint32_t>(digit - '0');
@@ -47,7 +48,7 @@ struct ProgramOrder {
     if (!valid || (!rest.empty() && order.band < 2))
       return Diagnostic{.message = "found the program order '" + std::string(text) +
                                    "', expected the axes x, y and z, the "
-                                   "one that varies fastest first, and perhaps a band of at least 2",
+                                   "one that varies fastest first, and perhaps a band of 2 to 9999",
                         .hint = "for example 'yxz', or 'xyz/8'; 'auto' lets the compiler choose"};
     return order;
   }

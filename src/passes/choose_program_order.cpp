@@ -15,7 +15,7 @@ using namespace ir;
 namespace {
 
 constexpr double kTripsAtAGuess = 16; // of a loop whose bounds are not constants
-constexpr double kClearlyLess = 0.75; // of the traffic of x
+constexpr double kClearlyLess = 0.75; // of the traffic of the first axis in use
 constexpr uint32_t kBand = 8;         // measured: 4, 8 and 16 are alike
 
 /// A set of grid axes, a bit each.

@@ -151,8 +151,21 @@ def _at(x, beside=0):
     return view
 
 
+def divisions(at_end):
+    """Tables that are no longer than the quotients and remainders of the elements that there are."""
+    for dtype in TYPES:
+        for n in (1, 8, 16, 33, 48, 255, 1000):
+            for divisor in (3, 8, 16, 64):
+                sizes = n, min(n, divisor), (n - 1) // divisor + 1, n
+                x, rest, quotient, out = arrays(at_end, *sizes, dtype=dtype)
+                launch(k.divided, -(-n // 256), x, rest, quotient, out, n, DIVISOR=divisor, BLOCK=256)
+                i = np.arange(n)
+                yield out, x + rest[i % divisor] + quotient[i // divisor]
+
+
 CASES = (
     copies,
+    divisions,
     intervals,
     loaded_masks,
     tiles,

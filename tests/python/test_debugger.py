@@ -112,13 +112,32 @@ def test_the_session_in_the_docs(tmp_path):
     assert plain.stdout.split() == re.findall(r"^print\(.*\)  # (.*)$", program, re.MULTILINE)
 
 
+def test_a_breakpoint_by_name_comes_when_the_arguments_are_there(program):
+    out = gdb(program, "break scaled", "run", "print n", "print alpha", "print program_id_0")
+    assert re.findall(r"^\$\d+ = (.*)$", out, re.MULTILINE) == ["300", "0.5", "-1"]  # no program runs yet
+
+
+def test_every_program_stops_at_a_line_that_became_several_loops(program):
+    """A line of tl.sin is in the loop of whole vectors and in its tail."""
+    program.write_text(PROGRAM.replace("tl.exp(x) + x", "tl.sin(x) + x").replace("(300", "(5000").replace("(3, 1)", "(5, 1)")
+                       .replace("BLOCK=128", "BLOCK=1024"))  # fmt: skip
+    stop = f"break program.py:{line_of('tl.exp')}"
+    script = "python gdb.events.stop.connect(lambda e: [gdb.execute(c) for c in ('up', 'print program_id_0')])"
+    out = gdb(program, stop, script, "run", *["continue"] * 400)
+    assert set(re.findall(r"^\$\d+ = (\d)$", out, re.MULTILINE)) == set("01234")
+
+
 def test_code_that_is_freed_is_forgotten(program):
+    """The second call of the function that gdb watches, before the program goes on."""
     program.write_text(
         PROGRAM
-        + "import gc\nlines = len(scaled.device_caches)\nscaled.device_caches.clear()\ngc.collect()\nprint('end')\n"
+        + "import gc\nscaled.device_caches.clear()\ngc.collect()\nprint('freed', flush=True)\nimport os\nos._exit(0)\n"
     )
-    out = gdb(program, "break __jit_debug_register_code", "run", "continue", "continue")
-    assert "end" in out and "SIG" not in out
+    out = gdb(
+        program, "break __jit_debug_register_code", "run", "echo first\\n", "continue", "echo second\\n", "continue"
+    )
+    assert out.count("hit Breakpoint 1") == 2
+    assert out.index("first") < out.index("second") < out.index("freed")
 
 
 def test_it_is_there_on_request_alone(monkeypatch):

@@ -249,6 +249,96 @@ def test_an_index_that_wraps_ends_the_launch():
         affine[(grid[0] + 1,)](*map(t, x), 64, WIDTH=64, BLOCK=1 << 16)
 
 
+@triton.jit
+def sorting_network(x_ptr, out_ptr, n, STEPS: tl.constexpr, PICK: tl.constexpr, BLOCK: tl.constexpr):
+    """Each step uses both results of the one before: 2^STEPS ways to the first."""
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    a, b = i % 64, i % 48
+    for _ in tl.static_range(STEPS):
+        if PICK:
+            a, b = tl.where(a < 9, a, b), tl.where(b < 5, a, b)
+        else:
+            a, b = tl.minimum(a, b), tl.maximum(a, b)
+    tl.store(out_ptr + i, tl.load(x_ptr + a, mask=i < n) - tl.load(x_ptr + b, mask=i < n), mask=i < n)
+
+
+@triton.jit
+def fibonacci(out_ptr, STEPS: tl.constexpr, BLOCK: tl.constexpr):
+    i = tl.arange(0, BLOCK)
+    a, b = i, i
+    for _ in tl.static_range(STEPS):
+        a, b = a + b, a
+    tl.store(out_ptr + i, a & 63)
+
+
+@triton.jit
+def first_in_a_branch(table_ptr, out_ptr, flag, BLOCK: tl.constexpr):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    if flag > 0:
+        tl.store(out_ptr + tl.arange(0, BLOCK), tl.load(table_ptr + i % 64))
+    quotient = i // 64
+    found = tl.load(table_ptr + quotient % 64)
+    tl.store(out_ptr + tl.arange(0, BLOCK), quotient + found, mask=tl.program_id(0) == 1 << 15)
+
+
+@triton.jit
+def through_narrow(table_ptr, out_ptr, start, KIND: tl.constexpr, BLOCK: tl.constexpr):
+    """The index wraps in the tile, and is clamped, widened or chosen after that."""
+    at = tl.arange(0, BLOCK)
+    i = start + at
+    if KIND == "clamp":
+        i = tl.maximum(tl.minimum(i, 100), 0)
+    elif KIND == "widen":
+        i = i.to(tl.int64) % 64
+    else:
+        i = tl.where(i < 0, 3, tl.minimum(i, 100))
+    tl.store(out_ptr + at, tl.load(table_ptr + i) + 1000)
+
+
+@pytest.mark.parametrize("pick", [False, True])
+@pytest.mark.parametrize("steps", [0, 3, 40])
+def test_an_address_that_uses_its_parts_many_times(steps, pick):
+    n = 300
+    x, out, i = np.arange(64, dtype=np.float32) ** 2, np.zeros(n, np.float32), np.arange(n)
+    sorting_network[(3,)](t(x), t(out), n, STEPS=steps, PICK=pick, BLOCK=128)
+    a, b = i % 64, i % 48
+    for _ in range(steps):
+        a, b = (np.where(a < 9, a, b), np.where(b < 5, a, b)) if pick else (np.minimum(a, b), np.maximum(a, b))
+    np.testing.assert_array_equal(out, x[a] - x[b])
+
+
+def test_sums_of_sums():
+    out = np.zeros(64, np.int32)
+    fibonacci[(1,)](t(out), STEPS=60, BLOCK=64)
+    i = np.arange(64, dtype=np.uint64)
+    a, b = i, i
+    for _ in range(60):
+        a, b = a + b, a
+    np.testing.assert_array_equal(out, a & 63)
+
+
+@pytest.mark.parametrize("flag", [0, 1])
+def test_a_wrapped_index_is_noticed_wherever_it_was_divided_first(flag):
+    table, out = np.zeros(128, np.int32), np.zeros(1 << 16, np.int32)
+    with pytest.raises(RuntimeError, match="the int32 index that is divided here has wrapped"):
+        first_in_a_branch[((1 << 15) + 1,)](t(table[64:]), t(out), flag, BLOCK=1 << 16)
+
+
+@pytest.mark.parametrize("distance", [-70, -64, -10, 0, 5, 64, 101])
+@pytest.mark.parametrize("kind", ["clamp", "widen", "choose"])
+def test_narrow_indices_that_wrap_below_other_operations(kind, distance):
+    memory = np.arange(600, dtype=np.int32)
+    table, out = 200, 200 + distance
+    i = (2**31 - 16 + np.arange(64) + 2**31) % 2**32 - 2**31
+    index = {"clamp": np.clip(i, 0, 100), "widen": divide(i, 64)[1], "choose": np.where(i < 0, 3, np.minimum(i, 100))}[
+        kind
+    ]
+    want = memory.copy()
+    want[out : out + 64] = memory[table + index] + 1000
+    through_narrow[(1,)](t(memory[table:]), t(memory[out:]), 2**31 - 16, KIND=kind, BLOCK=64)
+    np.testing.assert_array_equal(memory, want)
+
+
 def test_explain_tells_whole_vectors():
     remarks = explain(f"{__file__}:affine", "*fp32,*fp32,*fp32,*fp32,i32", ("WIDTH=64", "BLOCK=256"), level="x86-64-v4")
     texts = [text for line in remarks.lines for kind, text in line.remarks if kind == "load"]

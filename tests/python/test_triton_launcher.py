@@ -203,6 +203,27 @@ def test_errors_of_the_tensor_itself_come_through():
         Kernel(["*fp32"])(Odd())
 
 
+def test_tensors_without_memory():
+    """As fake ones are; one without elements needs none."""
+
+    class Tensor:
+        is_cpu = True
+
+        def __init__(self, count):
+            self.count = count
+
+        def data_ptr(self):
+            return 0
+
+        def numel(self):
+            return self.count
+
+    kernel = Kernel(["*fp32"])
+    assert kernel(Tensor(0)) == [0]
+    with pytest.raises(ValueError, match="found a tensor of 4 elements without memory"):
+        kernel(Tensor(4))
+
+
 @pytest.mark.parametrize("device", ["cuda:0", "xpu"])
 def test_wrappers_on_other_devices_are_refused(device):
     class Wrapper:  # like triton.reinterpret's

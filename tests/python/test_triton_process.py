@@ -118,6 +118,32 @@ def test_processes(method):
     assert work(2)
 
 
+def test_a_fork_after_launches_on_torchs_threads():
+    """torch's own threads do not survive a fork; a launch in the child does not wait for them."""
+    pytest.importorskip("torch", reason="torch is not installed")
+    code = """
+        import os, torch
+        torch.set_num_threads(4)
+        x = torch.zeros(1 << 16)
+        def launch():
+            elementwise.add[(256,)](x, x, x, x.numel(), BLOCK=256)
+        bound = opwright.bind(elementwise.add, (256,), x, x, x, x.numel(), BLOCK=256)
+        x += 1
+        launch()
+        child = os.fork()
+        if child == 0:
+            launch()
+            bound()
+            os._exit(0 if (x.numpy() == 8).all() else 1)  # not by torch, which hangs here by itself
+        assert os.waitpid(child, 0)[1] == 0
+        launch()
+        print(x[0].item())
+    """
+    process = start(code)
+    out, errors = process.communicate(timeout=60)
+    assert process.returncode == 0 and out.split()[-1] == "4.0", errors
+
+
 def test_event_loop():
     async def gather() -> list[bool]:
         loop = asyncio.get_running_loop()

@@ -187,6 +187,18 @@ def test_what_the_autotuner_calls():
     assert x.tolist() == [0, 1, 2, 3]
 
 
+def test_copies_convert_nothing():
+    with pytest.raises(TypeError, match="found a tensor of int32, expected float32: a copy converts nothing"):
+        opwright.tensor(np.ones(4, np.float32)).copy_(opwright.tensor(np.ones(4, np.int32)))
+
+
+def test_torch_memory_that_shows_other_values_is_refused():
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    negated = torch.ones(4, dtype=torch.complex64).conj().imag
+    with pytest.raises(ValueError, match="whose memory has other values than it shows"):
+        opwright.tensor(negated)
+
+
 def test_import_is_light():
     """No array library, no Triton, no native code before they are needed; the time has a bound of its own in benchmarks."""
     code = "import sys, opwright, opwright.tensor; print(*sys.modules)"

@@ -81,6 +81,13 @@ class CPUOptions:
     def __post_init__(self) -> None:
         # Triton's other backends say it with these words, and callers test for them
         assert self.num_warps > 0 and self.num_warps & (self.num_warps - 1) == 0, "num_warps must be a power of 2"
+        for name, kind, expected in (
+            ("program_order", str, "a text such as 'auto', 'yxz' or 'xyz/8'"),
+            ("debug_info", bool, "True or False"),
+            ("arch", str, "a CPU level such as 'x86-64-v3'"),
+        ):
+            if not isinstance(value := getattr(self, name), kind):
+                raise TypeError(f"found {name}={value!r}, expected {expected}")
 
     def hash(self) -> str:
         return hashlib.sha256(repr(sorted(self.__dict__.items())).encode()).hexdigest()
@@ -213,6 +220,14 @@ def make_ttir(mod: Any) -> Any:
     return mod
 
 
+def _dump_folder() -> str:
+    """OPW_DUMP_DIR, made if needed; OSError where it cannot be."""
+    folder = os.environ.get("OPW_DUMP_DIR", "")
+    if folder:
+        os.makedirs(folder, exist_ok=True)
+    return folder
+
+
 def make_object(mod: Any, metadata: dict[str, Any], options: CPUOptions) -> bytes:
     """Compiles the module; what a launch needs to know goes to the metadata and so to Triton's cache."""
     from opwright import _core
@@ -224,7 +239,7 @@ def make_object(mod: Any, metadata: dict[str, Any], options: CPUOptions) -> byte
             fp_fusion=options.enable_fp_fusion,
             program_order=options.program_order,
             debug_info=options.debug_info,
-            dump_dir=os.environ.get("OPW_DUMP_DIR", ""),
+            dump_dir=_dump_folder(),
         )
     except _core.CompileError as error:
         from opwright.diagnostics import render

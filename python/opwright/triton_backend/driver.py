@@ -96,7 +96,7 @@ class CPUDriver(DriverBase):
         return CPUDevice
 
     def get_empty_cache_for_benchmark(self) -> bytearray:
-        # twice the last-level cache, so that writing it leaves nothing else there
+        # twice the last-level cache, so that writing it leaves nothing else there; at most what may be written before each run
         return bytearray(2 * min(max(_last_level_cache(), 16 << 20), 256 << 20))
 
     def clear_cache(self, cache: bytearray) -> None:
@@ -109,9 +109,11 @@ class CPUUtils:
     """What Triton asks of a driver's `utils`."""
 
     def get_device_properties(self, device: Any) -> dict[str, Any]:
+        from opwright import _core
+
         return {
             "max_shared_mem": 2**31 - 1,
-            "multiprocessor_count": len(os.sched_getaffinity(0)),
+            "multiprocessor_count": _core.threads(),
             "max_num_regs": 2**31 - 1,
             "warpSize": 1,
             "sm_clock_rate": 0,
@@ -175,6 +177,9 @@ class CPUDevice:
 @functools.cache
 def _once_per_process() -> None:
     from opwright.profiling import start_from_environment
+    from opwright.triton_backend import environment
+
+    environment.check()
 
     start_from_environment()
 
@@ -187,6 +192,7 @@ def _name_for_perf(name: str, loaded: Any) -> None:
 
 
 def _last_level_cache() -> int:
+    """In bytes."""
     for name in ("SC_LEVEL3_CACHE_SIZE", "SC_LEVEL2_CACHE_SIZE"):
         try:
             size = os.sysconf(name)

@@ -1,6 +1,10 @@
 // torch_parallel_for gives each thread one range of equal length; programs take unequal times. So its loop runs over
-// threads, and each takes chunks until none is left.
+// threads, and each takes chunks until none is left. In a forked child torch's threads are gone, and OpenMP would wait
+// for them forever: there the runtime's own pool, which knows of forks, does the work.
 #include "adapters/torch/parallel.h"
+
+#include "core/libc.h"
+#include "core/pool.h"
 
 #include <atomic>
 #include <dlfcn.h>
@@ -13,9 +17,9 @@ using ParallelFor = int32_t (*)(int64_t begin, int64_t end, int64_t grain,
                                 void (*body)(int64_t begin, int64_t end, void *ctx), void *ctx);
 using GetNumThreads = int32_t (*)(uint32_t *count);
 
-// Written before `host` is published, constant after.
-ParallelFor parallelForOfTorch = nullptr;
-GetNumThreads numThreadsOfTorch = nullptr;
+std::atomic<ParallelFor> parallelForOfTorch{nullptr};
+std::atomic<GetNumThreads> numThreadsOfTorch{nullptr};
+std::atomic<bool> forked{false};
 
 struct Loop {
   int64_t count, chunk;
@@ -41,46 +45,55 @@ void takeChunks(int64_t, int64_t, void *ctx) {
 }
 
 int32_t threads(void *) {
+  if (forked.load(std::memory_order_relaxed))
+    return poolThreads();
   uint32_t count = 1;
-  return numThreadsOfTorch(&count) == 0 ? static_cast<int32_t>(count) : 1;
+  return numThreadsOfTorch.load(std::memory_order_acquire)(&count) == 0 ? static_cast<int32_t>(count) : 1;
 }
 
-opw_status_t parallelFor(void *, int64_t count, int64_t grain, opw_body_t body, void *arg) {
+opw_status_t loopOfTorch(void *, int64_t count, int64_t grain, opw_body_t body, void *arg) {
+  if (forked.load(std::memory_order_relaxed))
+    return parallelFor(count, grain, body, arg);
   Loop loop{count, grain < 1 ? 1 : grain, body, arg};
   int64_t chunks = count > 0 ? (count - 1) / loop.chunk + 1 : 0, workers = threads(nullptr);
   if (workers > chunks)
     workers = chunks;
   if (workers < 2)
     return count > 0 ? body(arg, 0, count) : OPW_OK;
-  if (parallelForOfTorch(0, workers, 1, takeChunks, &loop) != 0)
+  if (parallelForOfTorch.load(std::memory_order_acquire)(0, workers, 1, takeChunks, &loop) != 0)
     return OPW_E_HOST;
   return loop.status.load(std::memory_order_relaxed);
 }
 
-const opw_host_t kHost = {sizeof(opw_host_t), 0, nullptr, parallelFor, threads, nullptr, nullptr, nullptr};
-std::atomic<const opw_host_t *> host{nullptr};
+const opw_host_t kHost = {.struct_size = sizeof(opw_host_t),
+                          .reserved = 0,
+                          .ctx = nullptr,
+                          .parallel_for = loopOfTorch,
+                          .threads = threads,
+                          .allocate = nullptr,
+                          .release = nullptr,
+                          .log = nullptr};
 
 } // namespace
 
 const opw_host_t *torchHost() {
-  if (const opw_host_t *known = host.load(std::memory_order_acquire))
-    return known;
+  if (parallelForOfTorch.load(std::memory_order_acquire))
+    return &kHost;
   void *library = dlopen("libtorch_cpu.so", RTLD_NOLOAD | RTLD_LAZY); // the handle is kept: so is torch
   if (!library)
     return nullptr;
-  auto loop = reinterpret_cast<ParallelFor>(dlsym(library, "torch_parallel_for"));
+  auto parallel = reinterpret_cast<ParallelFor>(dlsym(library, "torch_parallel_for"));
   auto count = reinterpret_cast<GetNumThreads>(dlsym(library, "torch_get_num_threads"));
-  if (!loop || !count) {
+  if (!parallel || !count) {
     dlclose(library);
     return nullptr;
   }
-  static std::atomic_flag writing = ATOMIC_FLAG_INIT;
-  if (!writing.test_and_set()) {
-    parallelForOfTorch = loop;
-    numThreadsOfTorch = count;
-    host.store(&kHost, std::memory_order_release);
-  }
-  return host.load(std::memory_order_acquire); // null for a moment while another thread is writing
+  static std::atomic<bool> watched{false};
+  if (!watched.exchange(true))
+    __register_atfork(nullptr, nullptr, [] { forked.store(true, std::memory_order_relaxed); }, nullptr);
+  numThreadsOfTorch.store(count, std::memory_order_release); // first: whoever sees the loop sees the count
+  parallelForOfTorch.store(parallel, std::memory_order_release);
+  return &kHost;
 }
 
 } // namespace opw::runtime

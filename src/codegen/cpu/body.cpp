@@ -247,6 +247,7 @@ llvm::Value *Emitter::below(llvm::Value *count, unsigned index) {
 // ---- ops
 
 void Emitter::emitBlock(const Block &block) {
+  DebugInfo::Block described(debug.get());
   for (OpId id : block.ops)
     if (!has(fn.op(id).kind, kTerminator))
       emitOp(id);

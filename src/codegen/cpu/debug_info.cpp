@@ -2,6 +2,7 @@
 
 #include "llvm/BinaryFormat/Dwarf.h"
 
+#include <algorithm>
 #include <filesystem>
 
 namespace opw::cpu {
@@ -27,13 +28,36 @@ DebugInfo::DebugInfo(const Module &source, const Function &plan, llvm::Function 
   target.addModuleFlag(llvm::Module::Warning, "Dwarf Version", 5);
   SourceRange where = sourceOf(source, plan.location);
   llvm::DIFile *file = fileOf(where.file);
-  // C's expressions are what one wants to print: x_ptr[3], n - 1
-  unit = builder.createCompileUnit(llvm::DISourceLanguageName(dwarf::DW_LANG_C99), file, "Opwright", true, "", 0);
+  // C's expressions are what one wants to print: x_ptr[3], n - 1. The producer's first word is what gdb looks for
+  // before it believes where a line table says that a function's prologue ends.
+  builder.createCompileUnit(llvm::DISourceLanguageName(dwarf::DW_LANG_C99), file, "clang (LLVM, by Opwright)", true, "",
+                            0);
   llvm::DISubroutineType *type = builder.createSubroutineType(builder.getOrCreateTypeArray({}));
   kernel =
       builder.createFunction(file, plan.name, "", file, where.line, type, where.line, llvm::DINode::FlagZero, flags());
   entry.setSubprogram(kernel);
+  scope = kernel;
+  prologueLocation = llvm::DILocation::get(target.getContext(), 0, 0, kernel);
   startLocation = llvm::DILocation::get(target.getContext(), where.line, 0, kernel);
+}
+
+void DebugInfo::markStart(llvm::IRBuilderBase &b) {
+  b.SetCurrentDebugLocation(startLocation);
+  b.CreateFence(llvm::AtomicOrdering::SequentiallyConsistent);
+}
+
+DebugInfo::Block::Block(DebugInfo *debug) : debug(debug) {
+  if (!debug)
+    return;
+  outer = debug->scope;
+  // Blocks of one line are told apart by their columns.
+  debug->scope =
+      debug->builder.createLexicalBlock(outer, debug->kernel->getFile(), debug->kernel->getLine(), ++debug->blocks);
+}
+
+DebugInfo::Block::~Block() {
+  if (debug)
+    debug->scope = outer;
 }
 
 llvm::DIFile *DebugInfo::fileOf(const std::string &path) {
@@ -59,7 +83,7 @@ llvm::DISubprogram *DebugInfo::inlined(const std::string &path) {
 llvm::DebugLoc DebugInfo::at(LocId id, const llvm::DebugLoc &otherwise) {
   if (id == kNone)
     return otherwise;
-  auto [found, isNew] = places.try_emplace(id, nullptr);
+  auto [found, isNew] = places.try_emplace({scope, id}, nullptr);
   if (isNew) {
     const Location location = source.locations[id];
     llvm::DILocation *caller = nullptr;
@@ -68,8 +92,9 @@ llvm::DebugLoc DebugInfo::at(LocId id, const llvm::DebugLoc &otherwise) {
     if (location.line == 0)
       found->second = caller;
     else
-      found->second = llvm::DILocation::get(kernel->getContext(), location.line, location.column,
-                                            caller ? inlined(location.file) : kernel, caller);
+      found->second =
+          llvm::DILocation::get(kernel->getContext(), location.line, location.column,
+                                caller ? static_cast<llvm::DILocalScope *>(inlined(location.file)) : scope, caller);
   }
   return found->second ? llvm::DebugLoc(found->second) : otherwise;
 }
@@ -103,7 +128,7 @@ llvm::Value *DebugInfo::variable(llvm::IRBuilderBase &b, const std::string &name
 }
 
 llvm::Value *DebugInfo::assign(llvm::IRBuilderBase &b, llvm::Value *place, llvm::Value *value) {
-  b.CreateStore(value, place, true); // volatile: nothing else reads it but the debugger
+  b.CreateStore(value, place, true); // volatile, and read back: what uses the value cannot move before the write
   return b.CreateLoad(value->getType(), place, true);
 }
 

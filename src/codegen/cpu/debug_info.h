@@ -10,6 +10,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 
 namespace opw::cpu {
 
@@ -20,8 +21,24 @@ public:
 
   /// The place of an op; `otherwise` where its Python line is not known.
   llvm::DebugLoc at(ir::LocId id, const llvm::DebugLoc &otherwise);
-  /// The line of the kernel's `def`.
-  llvm::DebugLoc start() const { return startLocation; }
+  /// No line: a breakpoint on the kernel's name passes over what comes before the first program.
+  llvm::DebugLoc prologue() const { return prologueLocation; }
+  /// There it stops: an instruction of its own on the line of the `def`, which nothing before it can be moved over. The
+  /// builder is on that line from here on.
+  void markStart(llvm::IRBuilderBase &b);
+
+  /// Code that has copies of the same lines elsewhere, as a loop and its tail have: a debugger stops in each block.
+  class Block {
+  public:
+    explicit Block(DebugInfo *debug);
+    ~Block();
+    Block(const Block &) = delete;
+    Block &operator=(const Block &) = delete;
+
+  private:
+    DebugInfo *debug; ///< null: nothing is described
+    llvm::DILocalScope *outer = nullptr;
+  };
 
   /// Gives a variable a place on the stack, at the builder's position, and writes `value` there. Code is optimized:
   /// only what is written to memory on purpose can be looked at anywhere in the kernel.
@@ -39,12 +56,13 @@ private:
 
   const ir::Module &source;
   llvm::DIBuilder builder;
-  llvm::DICompileUnit *unit = nullptr;
   llvm::DISubprogram *kernel = nullptr;
-  llvm::DebugLoc startLocation;
+  llvm::DILocalScope *scope = nullptr; ///< the innermost block
+  unsigned blocks = 0;
+  llvm::DebugLoc prologueLocation, startLocation;
   std::map<std::string, llvm::DIFile *> files;
   std::map<std::string, llvm::DISubprogram *> calls; ///< by file: TTIR does not tell the names of what it inlined
-  std::map<ir::LocId, llvm::DILocation *> places;
+  std::map<std::pair<llvm::DILocalScope *, ir::LocId>, llvm::DILocation *> places;
 };
 
 } // namespace opw::cpu

@@ -16,7 +16,7 @@ struct jit_code_entry {
 
 struct jit_descriptor {
   uint32_t version;
-  uint32_t action_flag; // 1 registered, 2 unregistered
+  uint32_t action_flag; // an Action
   jit_code_entry *relevant_entry;
   jit_code_entry *first_entry;
 };
@@ -84,6 +84,8 @@ GdbObject::GdbObject(std::unique_ptr<Entry> entry) : entry(std::move(entry)) {}
 
 std::unique_ptr<GdbObject> GdbObject::announce(std::string_view object,
                                                const std::function<uint64_t(std::string_view)> &addressOf) {
+  if (object.find(".debug_line") == object.npos)
+    return nullptr; // the usual case, told without a copy
   auto entry = std::make_unique<Entry>();
   entry->object = object;
   if (!placeSections(entry->object, addressOf))

@@ -364,7 +364,7 @@ private:
     const Op &op = fn.op(v.op);
     switch (op.kind) {
     case OpKind::AddI:
-      return unitStride(op.operands[0]) + unitStride(op.operands[1]) == 1 && !isSlanted(op) ? 1 : 0;
+      return isSlanted(op) ? 0 : unitStride(op.operands[isOneForVector(op.operands[0]) ? 1 : 0]);
     case OpKind::SubI:
       return isOneForVector(op.operands[1]) ? unitStride(op.operands[0]) : 0;
     case OpKind::MulI:

@@ -141,7 +141,9 @@ llvm::Value *Emitter::loadPart(const Access &access, unsigned index, llvm::Value
   switch (access.kind) {
   case Access::Kind::One: {
     llvm::Value *pointer = startOf(access, index);
-    llvm::Value *any = access.mask == kNone ? nullptr : mask ? b.CreateOrReduce(mask) : nullptr;
+    // One address for all lanes has an active lane in each vector of a tail; one for each vector may have none.
+    bool own = shape(access.offset) == Shape::Blocks || shape(access.offset) == Shape::Steps;
+    llvm::Value *any = mask && (access.mask != kNone || own) ? b.CreateOrReduce(mask) : nullptr;
     llvm::Value *value = splat(guardedLoad(access, pointer, any, llvm::Constant::getNullValue(access.element)));
     return any ? b.CreateSelect(mask, value, other) : value;
   }

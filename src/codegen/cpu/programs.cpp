@@ -23,8 +23,8 @@ void Emitter::bindArguments() {
   };
   llvm::Value *args = entry->getArg(0), *scratch = entry->getArg(3);
   for (unsigned axis = 0; axis < 3; axis++)
-    grid[axis] = field(i32, args, 8 + 4 * axis);
-  llvm::Value *values = field(ptr, args, 32);
+    grid[axis] = field(i32, args, offsetof(opw_cpu_args_t, grid) + 4 * axis);
+  llvm::Value *values = field(ptr, args, offsetof(opw_cpu_args_t, slots));
   const std::vector<ValueId> &arguments = fn.arguments();
   for (size_t i = 0; i < arguments.size(); i++) {
     const Type &type = fn.type(arguments[i]);
@@ -41,16 +41,16 @@ void Emitter::bindArguments() {
     bindUniform(arguments[i], value);
   }
   if (scratchEnd > 0)
-    scratchMemory = field(ptr, scratch, 0);
+    scratchMemory = field(ptr, scratch, offsetof(opw_cpu_scratch_t, memory));
   if (needsLaunch)
     launch = field(ptr, args, offsetof(opw_cpu_args_t, launch));
   if (!memoOffsets.empty())
     epoch = field(i64, launch, offsetof(opw_cpu_launch_t, epoch));
   if (streamed)
-    streams = b.CreateICmpNE(b.CreateAnd(field(i32, args, 4), 1), b.getInt32(0));
+    streams = b.CreateICmpNE(b.CreateAnd(field(i32, args, offsetof(opw_cpu_args_t, flags)), 1), b.getInt32(0));
 }
 
-/// What a debugger shows of a kernel that has no variables left.
+/// Tiles and locals do not exist any more: the arguments are what a debugger can show.
 void Emitter::describeArguments() {
   const std::vector<ValueId> &arguments = fn.arguments();
   for (size_t i = 0; i < arguments.size(); i++) {
@@ -87,7 +87,8 @@ Emitter::Ids Emitter::idsAt(llvm::Value *place) {
   return ids;
 }
 
-/// Of the order's axes, how many must be followed: the later ones nobody asks for.
+/// A place is a number whose digits are the ids, the fastest axis first. How many of them must be followed: the later
+/// ones nobody asks for.
 unsigned Emitter::digitsInUse() const {
   bool reports = needsLaunch && options.order != ProgramOrder{};
   unsigned digits = debug || reports ? 3 : 0;
@@ -129,7 +130,7 @@ void Emitter::run() {
   beginEntry(entry);
   if (options.debugInfo) {
     debug = std::make_unique<DebugInfo>(source, fn, *entry);
-    b.SetCurrentDebugLocation(debug->start());
+    b.SetCurrentDebugLocation(debug->prologue());
   }
   entry->addParamAttr(0, llvm::Attribute::NoAlias);
   entry->addParamAttr(3, llvm::Attribute::NoAlias);
@@ -137,19 +138,21 @@ void Emitter::run() {
   BasicBlock *start = newBlock("entry"), *prologue = newBlock("prologue"), *loop = newBlock("program"),
              *done = newBlock("done");
   b.SetInsertPoint(start);
+  bindArguments();
+  Ids shown; // where a debugger finds the ids
+  if (debug) {
+    describeArguments();
+    for (unsigned axis = 0; axis < 3; axis++) // no program runs yet
+      shown[axis] = debug->variable(b, "program_id_" + std::to_string(axis), Type::scalar(Elem::I32), b.getInt32(-1));
+    debug->markStart(b);
+  }
   b.CreateCondBr(b.CreateICmpSLT(low, high), prologue, done);
 
   b.SetInsertPoint(prologue);
-  bindArguments();
-  if (debug)
-    describeArguments();
   // A band needs divisions for each program; otherwise the first program does, and the others follow by carries.
   bool carries = options.order.band < 2;
   unsigned digits = digitsInUse();
   Ids first = carries ? idsAt(low) : Ids{};
-  Ids shown; // where a debugger finds them
-  for (unsigned axis = 0; debug && axis < 3; axis++)
-    shown[axis] = debug->variable(b, "program_id_" + std::to_string(axis), Type::scalar(Elem::I32), b.getInt32(0));
   prologue = b.GetInsertBlock();
   b.CreateBr(loop);
 

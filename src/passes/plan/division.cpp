@@ -49,7 +49,7 @@ bool isCount(const Planner &p, ValueId value, unsigned depth = 8) {
 
 /// Marks such a division of an address, and ends the launch with an error where its index has wrapped, in which case
 /// the addresses would be those of other elements.
-void Planner::noteDivision(const Op &op) {
+void Planner::guardDivision(const Op &op) {
   const Type type = tile.type(op.operands[0]);
   if (!addresses[op.results[0]])
     return;
@@ -63,9 +63,9 @@ void Planner::noteDivision(const Op &op) {
   blockwise[op.results[0]] = true;
   int64_t largest = type.elem == Elem::I64 ? INT64_MAX : (int64_t{1} << (bitWidth(type.elem) - 1)) - 1;
   int64_t last = largest - (type.dim(static_cast<unsigned>(dim)) - 1), start = 0;
-  if ((isConstant(index.base, start) && start <= last) || !inRange.emplace(index.base, last).second)
+  if ((isConstant(index.base, start) && start <= last) || !inRange.emplace(builder.block(), index.base, last).second)
     return;
-  Attributes attributes;
+  Attributes attributes; // the compare is unsigned: a negative start is larger, too
   attributes.set("message", Attribute::string(std::string("the int") + std::to_string(bitWidth(type.elem)) +
                                               " index that is divided here has wrapped; compute it in int64"));
   builder.create(OpKind::Assert, {compare("ule", index.base, constant(last))}, {}, std::move(attributes));

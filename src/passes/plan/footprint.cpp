@@ -3,6 +3,7 @@
 #include "passes/plan/nest.h"
 
 #include <cstdint>
+#include <map>
 #include <utility>
 
 namespace opw::passes {
@@ -11,7 +12,7 @@ using namespace ir;
 
 namespace {
 
-constexpr unsigned kMaxDepth = 24;
+constexpr unsigned kMaxDepth = 400; // as deep as one nest computes, see kMaxChain of placement.cpp
 
 /// Both ends belong to it.
 struct Interval {
@@ -48,6 +49,7 @@ private:
   Planner &p;
   const Type &shape;
   const std::vector<Bound> &box;
+  std::map<std::pair<ValueId, DimMap>, std::optional<Interval>> memo;
 
   Interval plus(const Interval &a, const Interval &b) { return {p.add(a.low, b.low), p.add(a.high, b.high)}; }
 
@@ -66,26 +68,78 @@ private:
     return form.isUniform() && p.isConstant(form.base, number) ? std::optional(number) : std::nullopt;
   }
 
-  /// Values of a tile of integers.
+  /// Values of a tile of integers, or of a scalar. Each once: an expression may use its parts many times.
   std::optional<Interval> ofValue(ValueId value, const DimMap &dims, unsigned depth) {
-    if (depth == 0 || !p.tile.type(value).isTile() || p.tile.type(value).isPointer())
+    const Type &type = p.tile.type(value);
+    if (type.isPointer() || !type.isIntegerLike() || type.elem == Elem::I1)
       return std::nullopt;
-    Form form = p.formOf(value);
-    bool isItself = form.terms.size() == 1 && form.terms[0].tile == value;
-    if (!isItself) {
-      std::optional<Interval> added = ofForm(form, dims, depth);
-      return added ? std::optional(plus({form.base, form.base}, *added)) : std::nullopt;
+    if (!type.isTile()) {
+      ValueId scalar = p.extend(p.scalar(value));
+      return Interval{scalar, scalar};
     }
     OpId def = p.tile.values[value].op;
-    return def == kNone ? std::nullopt : ofOp(p.tile.op(def), dims, depth - 1);
+    if (def == kNone || depth == 0)
+      return std::nullopt;
+    auto [known, isNew] = memo.try_emplace({value, dims}, std::nullopt);
+    if (isNew) {
+      std::optional<Interval> found = ofOp(p.tile.op(def), dims, depth - 1);
+      known->second = found; // the map keeps its places while it grows
+    }
+    return known->second;
+  }
+
+  /// What is computed in a narrow type must not have wrapped there.
+  Interval inWidth(const Interval &values, Elem elem) {
+    int64_t low = 0, high = 0, limit = elem == Elem::I64 ? INT64_MAX : int64_t{1} << (bitWidth(elem) - 1);
+    bool fits = p.isConstant(values.low, low) && p.isConstant(values.high, high) && low >= -limit && high < limit;
+    if (elem != Elem::I64 && !fits) {
+      require(p.compare("sge", values.low, p.constant(-limit)));
+      require(p.compare("slt", values.high, p.constant(limit)));
+    }
+    return values;
   }
 
   std::optional<Interval> ofOp(const Op &op, const DimMap &dims, unsigned depth) {
+    auto in = [&](size_t i) { return ofValue(op.operands[i], dims, depth); };
+    const Elem elem = p.tile.type(op.results[0]).elem;
     if (DimMap map; op.operands.size() == 1 && shapeMap(p.tile, op, map))
       return ofValue(op.operands[0], compose(map, dims), depth);
     switch (op.kind) {
+    case OpKind::MakeRange: {
+      ValueId start = p.constant(op.attributes.intOr("start", 0));
+      if (dims[0] < 0)
+        return Interval{start, start};
+      auto [lo, hi] = boundsOf(p, shape, static_cast<unsigned>(dims[0]), box);
+      return plus({start, start}, {lo, p.sub(hi, p.constant(1))});
+    }
+    case OpKind::Constant: {
+      const Attribute *number = op.attributes.find("value");
+      if (!number || number->kind != Attribute::Kind::Int)
+        return std::nullopt;
+      return Interval{p.constant(number->integer), p.constant(number->integer)};
+    }
     case OpKind::ExtSI:
-      return ofValue(op.operands[0], dims, depth);
+      return in(0);
+    case OpKind::AddI:
+    case OpKind::SubI: {
+      auto a = in(0), b = a ? in(1) : std::nullopt;
+      if (!b)
+        return std::nullopt;
+      if (op.kind == OpKind::AddI)
+        return inWidth(plus(*a, *b), elem);
+      return inWidth({p.sub(a->low, b->high), p.sub(a->high, b->low)}, elem);
+    }
+    case OpKind::MulI: {
+      auto a = in(0), b = a ? in(1) : std::nullopt;
+      if (b && a->low == a->high)
+        std::swap(a, b);
+      return b && b->low == b->high ? std::optional(inWidth(times(*a, b->low), elem)) : std::nullopt;
+    }
+    case OpKind::ShlI: {
+      auto by = constantOf(op.operands[1]);
+      auto a = by && *by >= 0 && *by < 30 ? in(0) : std::nullopt;
+      return a ? std::optional(inWidth(times(*a, p.constant(int64_t{1} << *by)), elem)) : std::nullopt;
+    }
     case OpKind::AndI: {
       auto bits = constantOf(op.operands[1]);
       if (!bits)
@@ -100,13 +154,12 @@ private:
     case OpKind::DivSI:
       return ofDivision(op, dims, depth);
     case OpKind::Select: {
-      auto yes = ofValue(op.operands[1], dims, depth);
-      auto no = yes ? ofValue(op.operands[2], dims, depth) : std::nullopt;
+      auto yes = in(1), no = yes ? in(2) : std::nullopt;
       return no ? std::optional(Interval{p.minimum(yes->low, no->low), p.maximum(yes->high, no->high)}) : std::nullopt;
     }
     case OpKind::MinSI:
     case OpKind::MaxSI: {
-      auto a = ofValue(op.operands[0], dims, depth), b = a ? ofValue(op.operands[1], dims, depth) : std::nullopt;
+      auto a = in(0), b = a ? in(1) : std::nullopt;
       if (!b)
         return std::nullopt;
       if (op.kind == OpKind::MinSI)
@@ -124,12 +177,6 @@ private:
     auto dividend = by && *by > 0 ? ofValue(op.operands[0], dims, depth) : std::nullopt;
     if (!dividend)
       return std::nullopt;
-    // It is divided in its own width, in which it must not have wrapped.
-    if (Elem elem = p.tile.type(op.operands[0]).elem; elem != Elem::I64) {
-      int64_t limit = int64_t{1} << (bitWidth(elem) - 1);
-      require(p.compare("sge", dividend->low, p.constant(-limit)));
-      require(p.compare("slt", dividend->high, p.constant(limit)));
-    }
     if (op.kind == OpKind::RemSI) {
       ValueId least = p.select(p.compare("slt", dividend->low, p.constant(0)), p.constant(1 - *by), p.constant(0));
       return Interval{least, p.constant(*by - 1)};

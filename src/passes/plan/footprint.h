@@ -10,7 +10,7 @@ namespace opw::passes {
 /// Plan scalars, made at the planner's place: the first byte, the one after the last, and a condition without which the
 /// two say nothing (kNone: they always do).
 struct Footprint {
-  ir::ValueId first, last, condition;
+  ir::ValueId begin, end, condition;
 };
 
 /// The footprint of a form over the elements of `shape` inside a box. Terms have one where their values have bounds: a

@@ -111,7 +111,7 @@ void Planner::defineForm(const Op &op) {
   if (!type.isPointer() && !isInteger(type.elem))
     return;
   if (op.kind == OpKind::DivSI || op.kind == OpKind::RemSI)
-    return noteDivision(op); // a term of itself
+    return guardDivision(op); // a term of itself
   bool mayWrap =
       op.kind == OpKind::AddI || op.kind == OpKind::SubI || op.kind == OpKind::MulI || op.kind == OpKind::ShlI;
   if (mayWrap && bitWidth(type.elem) < 32)

@@ -21,6 +21,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <tuple>
 #include <unordered_map>
 
 namespace opw::passes {
@@ -80,7 +81,7 @@ public:
   std::vector<bool> lowered;      ///< ops that were lowered ahead of their turn
   std::vector<bool> guardsAccess; ///< values that decide which elements are loaded or stored
   std::vector<bool> addresses;    ///< values that the addresses of loads and stores are made of
-  std::vector<bool> blockwise;    ///< quotients and remainders that division.cpp has taken in
+  std::vector<bool> blockwise;    ///< quotients and remainders that are one, or count up, in a whole vector
   std::map<PackKey, Buffer> packs;
   std::vector<std::pair<ir::ValueId, ir::ValueId>> loops; ///< variable and step of the enclosing loops, as plan values
   std::vector<unsigned> timesRead;                        ///< nests that have read a load so far
@@ -119,8 +120,8 @@ public:
   /// Whether a plan scalar is a multiple of a power of two whatever the arguments are.
   bool isMultiple(ir::ValueId value, int64_t factor, unsigned depth = 8) const;
 
-  // division.cpp
-  void noteDivision(const ir::Op &op);
+  // division.cpp: makes a quotient or remainder in an address blockwise, where it can be, and guards it
+  void guardDivision(const ir::Op &op);
 
   // prefetch.cpp: the pointer's value in a later iteration or program; kNone when it does not depend on it
   ir::ValueId advanced(ir::ValueId base);
@@ -177,7 +178,8 @@ private:
   std::vector<ir::OpId> constantOps;
   std::unordered_map<uint64_t, ir::ValueId> constantCache[ir::kElemCount];
   std::unordered_map<ir::ValueId, int64_t> constantValues;
-  std::set<std::pair<ir::ValueId, int64_t>> inRange; ///< starts of blocks that were tested, with the last one allowed
+  /// Starts of blocks that were tested: in which plan block, and the last one allowed.
+  std::set<std::tuple<ir::BlockId, ir::ValueId, int64_t>> inRange;
   ir::ValueId fold(ir::OpKind kind, ir::ValueId a, ir::ValueId b);
 };
 

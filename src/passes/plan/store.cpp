@@ -148,7 +148,7 @@ ValueId apartFrom(Planner &p, const Op &load, bool inPlace, const Footprint &loa
                   const Footprint &stored) {
   const Type bit = Type::scalar(Elem::I1);
   ValueId apart = p.builder.value(
-      OpKind::OrI, {p.compare("sle", stored.last, loaded.first), p.compare("sle", loaded.last, stored.first)}, bit);
+      OpKind::OrI, {p.compare("sle", stored.end, loaded.begin), p.compare("sle", loaded.end, stored.begin)}, bit);
   const Form from = p.formOf(load.operands[0]), to = p.formOf(store.operands[0]);
   if (!inPlace || !sameInjectivePlace(p, from, to, true) ||
       p.tile.type(load.results[0]).elementBits() != p.tile.type(store.operands[1]).elementBits())

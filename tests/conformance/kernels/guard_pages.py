@@ -161,3 +161,12 @@ def descriptor(x_ptr, out_ptr, rows, cols, R: tl.constexpr, C: tl.constexpr):
     for i in range(-R, rows + R, R):
         for j in range(-C, cols + C, C):
             out.store([i, j], x.load([i, j]))
+
+
+@triton.jit
+def divided(x_ptr, by_rest_ptr, by_quotient_ptr, out_ptr, n, DIVISOR: tl.constexpr, BLOCK: tl.constexpr):
+    i = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    mask = i < n
+    rest = tl.load(by_rest_ptr + i % DIVISOR, mask=mask)
+    quotient = tl.load(by_quotient_ptr + i // DIVISOR, mask=mask)
+    tl.store(out_ptr + i, tl.load(x_ptr + i, mask=mask) + rest + quotient, mask=mask)
