@@ -108,11 +108,15 @@ GRIDS = {
     "float": ((1, 1.0), TypeError, r"grid\[1\] of kernel 'scale' is 1.0, expected an integer; divide with triton.cdiv"),
     "text": (("1",), TypeError, r"grid\[0\] of kernel 'scale' is '1', expected an integer"),
     "None inside": ((1, None), TypeError, r"grid\[1\] of kernel 'scale' is None, expected an integer"),
-    "None": (None, (TypeError, AssertionError), "None|^$"),  # an assertion without a text before Triton 3.9
-    "number": (5, TypeError, "int|5"),
+    "None": (
+        None,
+        (TypeError, AssertionError),
+        "type 'NoneType' has no len|found the grid None, expected|^$",
+    ),  # an assertion without a text before Triton 3.9
+    "number": (5, TypeError, "type 'int' has no len|found the grid 5, expected a tuple"),
     "function to a float": (lambda meta: (N / meta["BLOCK"],), TypeError, r"grid\[0\] of kernel 'scale' is 1.0"),
     "function to a negative": (lambda meta: (1, -meta["n"]), ValueError, r"grid\[1\] of kernel 'scale' is -64"),
-    "function to None": (lambda meta: None, TypeError, "None"),
+    "function to None": (lambda meta: None, TypeError, "type 'NoneType' has no len|found the grid None, expected"),
 }
 
 
@@ -131,7 +135,7 @@ def test_grids_that_are_refused(entry, what):
 def test_bind_refuses_a_grid_of_four_dimensions():
     """Triton takes three and says nothing of the rest; what a bound launch leaves out would be left out each time."""
     for grid in ((1, 1, 1, 2), lambda meta: (1, 1, 1, 2)):
-        with pytest.raises((TypeError, ValueError), match=re.escape("(1, 1, 1, 2)")):
+        with pytest.raises(ValueError, match=re.escape("found the grid (1, 1, 1, 2), expected one to three sizes")):
             opwright.bind(scale, grid, t(ones()), N, 2.0, BLOCK=64)
 
 
@@ -143,11 +147,11 @@ ARGUMENTS = {
     "surplus": ((VIEW, N, 2.0, 64, 5), {}, TypeError, "takes 4 positional arguments but 5 were given"),
     "given twice": ((VIEW, N, 2.0), {"BLOCK": 64, "n": 3}, TypeError, "multiple values for argument 'n'"),
     "unknown keyword": ((VIEW, N, 2.0), {"BLOCK": 64, "BLOK": 64}, KeyError, "BLOK"),
-    "array": ((ones(), N, 2.0), {"BLOCK": 64}, TypeError, "ndarray"),
-    "list": (([1.0], N, 2.0), {"BLOCK": 64}, TypeError, "list"),
-    "text": ((VIEW, "64", 2.0), {"BLOCK": 64}, TypeError, "str"),
-    "complex number": ((VIEW, N, 2j), {"BLOCK": 64}, TypeError, "complex"),
-    "any object": ((object(), N, 2.0), {"BLOCK": 64}, TypeError, "object"),
+    "array": ((ones(), N, 2.0), {"BLOCK": 64}, TypeError, "argument of type: ndarray"),
+    "list": (([1.0], N, 2.0), {"BLOCK": 64}, TypeError, "argument of type: list"),
+    "text": ((VIEW, "64", 2.0), {"BLOCK": 64}, TypeError, "argument of type: str"),
+    "complex number": ((VIEW, N, 2j), {"BLOCK": 64}, TypeError, "argument of type: complex"),
+    "any object": ((object(), N, 2.0), {"BLOCK": 64}, TypeError, "argument of type: object"),
     "more than 64 bits": ((VIEW, 2**64, 2.0), {"BLOCK": 64}, OverflowError, "too large"),
     "block of 48": ((VIEW, N, 2.0), {"BLOCK": 48}, triton.CompilationError, "def scale.*must be a power of 2"),
     "three warps": ((VIEW, N, 2.0), {"BLOCK": 64, "num_warps": 3}, AssertionError, "num_warps must be a power of 2"),

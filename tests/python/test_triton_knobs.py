@@ -251,6 +251,7 @@ def test_an_assertion_of_a_kernel_names_its_line_and_program(entry):
     for _ in range(2):
         with pytest.raises(RuntimeError, match=message):
             result = ENTRIES[entry](limited, (1,), t(x), N, 10, BLOCK=64, debug=True)
+            assert entry == "bind", "the launch did not fail"
             result()
     assert (x == 1).all()
     limited[(1,)](t(x), N, 10, BLOCK=64)

@@ -44,6 +44,11 @@ struct Range {
 std::optional<Range> rangeOf(const ir::Function &function, ir::ValueId value, unsigned depth = 8);
 std::optional<int64_t> constantOf(const ir::Function &function, ir::ValueId value);
 
+constexpr int64_t kMostLanes = 64; ///< of any vector of any level
+/// The largest power of two, up to kMostLanes, that is known to divide a value: in a lane loop, its value at the first
+/// lane of each vector, as far as that is as wide.
+int64_t alignmentOf(const ir::Function &function, ir::ValueId value, unsigned depth = 12);
+
 LaneAnalysis analyzeLanes(const ir::Function &function, const Level &level);
 
 } // namespace opw::cpu
