@@ -79,8 +79,9 @@ def test_header_compiles_from_the_package(environment, tmp_path):
 
 
 def test_command_line_is_installed(environment):
-    assert "plugin-gen" in environment.run("opwright", "--help")
-    assert "plugin-gen" in environment.run("python", "-m", "opwright", "--help")
+    for command in (["opwright"], ["python", "-m", "opwright"]):
+        told = environment.run(*command, "--help")
+        assert all(name in told for name in ("build", "plugin-gen", "explain", "inspect", "doctor"))
 
 
 def test_triton_finds_the_backend_by_its_name(environment):
@@ -88,7 +89,8 @@ def test_triton_finds_the_backend_by_its_name(environment):
     assert environment.python(code) == "opwright.triton_backend"
 
 
-def test_extension_exports_its_entry_point_only(environment):
+def test_extension_exports_its_entry_and_what_debuggers_look_for(environment):
     module = next(environment.package.glob("_core*.so"))
     lines = subprocess.run(["nm", "-D", "--defined-only", module], check=True, text=True, capture_output=True).stdout
-    assert [line.split()[-1] for line in lines.splitlines()] == ["PyInit__core"]
+    exported = {line.split()[-1] for line in lines.splitlines()}
+    assert exported == {"PyInit__core", "__jit_debug_descriptor", "__jit_debug_register_code"}
