@@ -102,11 +102,10 @@ class SymInt:
         self._unknown("as a Python condition")
 
     def _unknown(self, use: str) -> NoReturn:
-        names = sorted(_attributes(self.expr))
-        ways = "write it as an expression: opwright.plugin.where(condition, a, b), cdiv, minimum, maximum"
-        if names:
-            ways = f"give the build its value (--attr OP.{names[0]}=VALUE), or {ways}"
-        raise InputError(f"{show(self.expr)!r} is used {use}, but is known only when the operator is called", hint=ways)
+        raise InputError(
+            f"{show(self.expr)!r} is used {use}, but is known only when the operator is called",
+            hint="write it as an expression: opwright.plugin.where(condition, a, b), cdiv, minimum, maximum",
+        )
 
     def __repr__(self) -> str:
         return f"SymInt({show(self.expr)})"
@@ -239,11 +238,3 @@ def where(condition: Any, a: Any, b: Any) -> SymInt:
     if test.is_constant:
         return as_int(a) if test else as_int(b)
     return SymInt(Op("select", (test.expr, as_int(a).expr, as_int(b).expr)))
-
-
-def _attributes(expr: Expr) -> set[str]:
-    if isinstance(expr, Name):
-        return {expr.name}
-    if isinstance(expr, Op):
-        return set() if expr.op in ("numel", "rank") else set().union(*map(_attributes, expr.args))
-    return set()
