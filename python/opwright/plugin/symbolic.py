@@ -153,8 +153,6 @@ class ShapeExprs:
         if isinstance(index, slice):
             return ShapeExprs([self[i] for i in range(*index.indices(len(self)))])  # type: ignore[return-value]
         if self._sizes is None:
-            if index < 0:
-                return SymInt(Dim(self._tensor, index))
             return SymInt(Dim(self._tensor, index))
         if not -len(self._sizes) <= index < len(self._sizes):
             raise InputError(
