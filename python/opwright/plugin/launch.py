@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +47,7 @@ class Launch:
     options: dict[str, int]
     file: Path
     line: int
-    names: list[str] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        return self.names[0]
+    name: str
 
 
 def launch(kernel: Any, grid: Sequence[Any] | Any, args: Sequence[Any] = (), **named: Any) -> Launch:
@@ -97,7 +93,7 @@ def launch(kernel: Any, grid: Sequence[Any] | Any, args: Sequence[Any] = (), **n
             arguments.append(_argument(value, name, what))
     return Launch(
         jit, [show(as_int(size).expr) for size in sizes], arguments, constants, options,
-        Path(jit.fn.__code__.co_filename), ttir.def_line(jit), [jit.__name__],
+        Path(jit.fn.__code__.co_filename), ttir.def_line(jit), jit.__name__,
     )  # fmt: skip
 
 
