@@ -141,7 +141,7 @@ def aot_impl(op_id: str) -> Callable[[Callable], Callable]:
 
 
 def impl(op_id: str) -> Callable[[Callable], Callable]:
-    """Gives an operator a function on arrays that does the same: what its kernels are verified against."""
+    """Gives an operator a function on arrays that does the same. It is kept in the definition; nothing calls it yet."""
 
     def declare(function: Callable) -> Callable:
         definition = _find(op_id, function, "impl")
