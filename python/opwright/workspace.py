@@ -126,7 +126,7 @@ def locked(workspace: Path) -> Iterator[None]:
                 if path.exists() and path.is_dir() != (name == "output"):
                     raise InputError(f"{str(path)!r} is in the way: expected a {'folder' if name == 'output' else 'file'}",
                                      hint="move it away, or use another --workspace")  # fmt: skip
-            for pattern in (".build-*", ".request.json.*", "output/.functional.py.*", "*/.v*.ttir.*"):
+            for pattern in (".build-*", ".request.json.*", "output/.functional.py.*", "*/.*.ttir.*"):
                 for old in workspace.glob(pattern):
                     shutil.rmtree(old) if old.is_dir() else old.unlink()
         yield

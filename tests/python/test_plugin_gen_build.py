@@ -196,7 +196,13 @@ def test_a_killed_build_is_cleaned_up(tmp_path, core):
     (workspace / "output").mkdir(parents=True)
     (workspace / "add_kernel").mkdir()
     (workspace / ".build-abcdef").mkdir()
-    for left in (".build-abcdef/k0.o", ".request.json.abc", "output/.functional.py.abc", "add_kernel/.v0.ttir.abc"):
+    temporaries = (
+        ".request.json.abc",
+        "output/.functional.py.abc",
+        "add_kernel/.v0.ttir.abc",
+        "add_kernel/.add.0.ttir.abc",
+    )
+    for left in (".build-abcdef/k0.o", *temporaries):
         (workspace / left).write_text("half")
     (workspace / "add_kernel/v0.ttir").write_text("half")
     plugin_gen(workspace, write_config(tmp_path / "src", ADD))
