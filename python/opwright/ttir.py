@@ -24,7 +24,7 @@ def import_triton() -> ModuleType:
         import triton
     except ImportError as e:
         raise MissingError(
-            f"the Python package 'triton' cannot be imported ({e})", hint="install it: pip install 'triton>=3.6,<3.10'"
+            f"the Python package 'triton' cannot be imported ({e})", hint="install it: pip install 'triton>=3.6'"
         ) from e
     return triton
 
