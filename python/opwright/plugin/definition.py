@@ -118,38 +118,17 @@ def register(
 
 def autotune(op_id: str) -> Callable[[Callable], Callable]:
     """Gives an operator its element types and tactics: the function returns a list of AutoTuneCombination."""
-
-    def declare(function: Callable) -> Callable:
-        definition = _find(op_id, function, "autotune")
-        _check_names(definition, function, {"outputs"})
-        definition.autotune = function
-        return function
-
-    return declare
+    return _part(op_id, "autotune", {"outputs"})
 
 
 def aot_impl(op_id: str) -> Callable[[Callable], Callable]:
     """Gives an operator its kernels: the function returns one launch, or a list of launches, for a combination and tactic."""
-
-    def declare(function: Callable) -> Callable:
-        definition = _find(op_id, function, "aot_impl")
-        _check_names(definition, function, {"outputs", "tactic"})
-        definition.aot_impl = function
-        return function
-
-    return declare
+    return _part(op_id, "aot_impl", {"outputs", "tactic"})
 
 
 def impl(op_id: str) -> Callable[[Callable], Callable]:
     """Gives an operator a function on arrays that does the same. It is kept in the definition; nothing calls it yet."""
-
-    def declare(function: Callable) -> Callable:
-        definition = _find(op_id, function, "impl")
-        _check_names(definition, function, {"outputs", "stream", "tactic"})
-        definition.impl = function
-        return function
-
-    return declare
+    return _part(op_id, "impl", {"outputs", "stream", "tactic"})
 
 
 def require(condition: Any, text: str = "") -> None:
@@ -180,6 +159,18 @@ def call(definition: Definition, function: Callable, values: Mapping[str, Any]) 
         return function(**{name: values[name] for name in inspect.signature(function).parameters})
     except InputError as e:
         raise e.at(f"{_place(function)}: {definition.id}") from None
+
+
+def _part(op_id: str, what: str, more: set[str]) -> Callable[[Callable], Callable]:
+    """A decorator that puts a function into a definition; its parameters are inputs, attributes, and some of `more`."""
+
+    def declare(function: Callable) -> Callable:
+        definition = _find(op_id, function, what)
+        _check_names(definition, function, more)
+        setattr(definition, what, function)
+        return function
+
+    return declare
 
 
 def _find(op_id: str, function: Callable, what: str) -> Definition:
