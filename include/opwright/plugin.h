@@ -513,7 +513,7 @@ typedef struct opw_op_t {
   uint32_t size_count, var_count, combo_count, tactic_count;
   uint32_t plan_count, tuned_count, pool_i_count, pool_f_count;
   opw_program_t tune_keys[4], flops, bytes;
-  opw_program_t valid; /* absent or != 0, else OPW_E_ARGUMENT with valid_text */
+  opw_program_t valid; /* absent or > 0, else OPW_E_ARGUMENT: 0 with valid_text, -2 - k with its line k */
   const char *valid_text;
   const char *extra_json; /* for tools: gradients, sharding, source; the runtime never reads it */
 } opw_op_t;

@@ -44,6 +44,9 @@ DTYPES = (
     DType("f8e4m3b11fnuz", "fp8e4b15", "float8_e4m3b11fnuz", "float", 8),
 )
 
+# plugin.h's OPW_BOOL, OPW_I8, ... in its order
+NUMBERS = {dtype: number for number, dtype in enumerate(DTYPES, 1)}
+
 BY_NAME: dict[str, DType] = {}
 for _d in DTYPES:
     for _n in (_d.name, _d.triton, _d.numpy, *_d.aliases):

@@ -1,6 +1,7 @@
 """Expressions over sizes and attributes: a tree, and the infix text of it in a build request (docs/abi.md, Requests).
 
-The request has Python's operators and the calls cdiv, min, max, abs and select(condition, a, b); `//` and `%` are floored.
+The request has Python's operators and calls such as cdiv, min, max, abs and select(condition, a, b); `//` and `%` are floored, `/` is
+that of floats.
 """
 
 from __future__ import annotations
@@ -14,6 +15,13 @@ class Num:
     """An integer."""
 
     value: int
+
+
+@dataclass(frozen=True)
+class Real:
+    """A float."""
+
+    value: float
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,14 @@ class Dim:
 
 
 @dataclass(frozen=True)
+class Item:
+    """An element of a list attribute."""
+
+    name: str
+    index: int
+
+
+@dataclass(frozen=True)
 class Op:
     """An operator or call with its operands. `c/` and `c%` are C's truncating ones and must be lowered."""
 
@@ -40,7 +56,7 @@ class Op:
     args: tuple[Expr, ...]
 
 
-Expr = Num | Name | Dim | Op
+Expr = Num | Real | Name | Dim | Item | Op
 
 
 _LEVEL = {
@@ -54,6 +70,7 @@ _LEVEL = {
     "+": 5,
     "-": 5,
     "*": 6,
+    "/": 6,
     "//": 6,
     "%": 6,
     "neg": 7,
@@ -64,6 +81,10 @@ def show(expr: Expr, parent: int = 0) -> str:
     """Infix text as in a build request, with the parentheses that it needs."""
     if isinstance(expr, Num):
         return f"({expr.value})" if expr.value < 0 and parent > 5 else str(expr.value)
+    if isinstance(expr, Real):
+        return f"({expr.value!r})" if expr.value < 0 and parent > 5 else repr(expr.value)
+    if isinstance(expr, Item):
+        return f"{expr.name}[{expr.index}]"
     if isinstance(expr, Name):
         return expr.name
     if isinstance(expr, Dim):
@@ -92,6 +113,8 @@ def interval(expr: Expr, bounds: Callable[[str], Interval]) -> Interval:
     """Bounds of the value; sizes are >= 0, `bounds` knows the names."""
     if isinstance(expr, Num):
         return expr.value, expr.value
+    if isinstance(expr, (Real, Item)):
+        return -_INF, _INF
     if isinstance(expr, Dim):
         return 0, _INF
     if isinstance(expr, Name):

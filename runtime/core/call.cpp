@@ -3,6 +3,8 @@
 #include "core/dtype.h"
 #include "core/program.h"
 
+#include <string.h>
+
 namespace opw::runtime {
 namespace {
 
@@ -195,10 +197,13 @@ opw_status_t checkValid(const Frame &f, opw_error_t *error) {
   int64_t holds;
   if (opw_status_t s = evaluateSize(f, op->valid, "the condition of the op", &holds, error))
     return s;
-  if (holds != 0) // also -1: not known yet
+  if (holds > 0 || holds == -1) // -1: not known yet
     return OPW_OK;
-  return failOp(error, OPW_E_ARGUMENT, op, "%s",
-                op->valid_text ? op->valid_text : "the arguments do not meet the op's condition");
+  const char *text = op->valid_text ? op->valid_text : "the arguments do not meet the op's condition";
+  for (int64_t line = -2; line > holds && strchr(text, '\n'); --line)
+    text = strchr(text, '\n') + 1;
+  int length = static_cast<int>(holds == 0 ? strlen(text) : strcspn(text, "\n"));
+  return failOp(error, OPW_E_ARGUMENT, op, "%.*s", length, text);
 }
 
 /// The addresses that a view may touch.

@@ -19,17 +19,21 @@ The names are those of TensorRT's quickly deployable plugins (`import opwright.p
 `opwright build FILE.py -o LIB.so` makes a plugin library of them.
 """
 
-from opwright.plugin.combinations import AutoTuneCombination
-from opwright.plugin.definition import aot_impl, autotune, impl, register, require
-from opwright.plugin.launch import launch, zero
+from opwright.plugin.combinations import AutoTuneCombination, DataType
+from opwright.plugin.definition import aot_impl, autotune, cost, impl, register, require
+from opwright.plugin.launch import launch, scalar, sizes_known, zero
 from opwright.plugin.quick import KernelLaunchParams, SymExprs, SymInt32, SymIntExprs
-from opwright.plugin.symbolic import Shape, ShapeExpr, ShapeExprs, SymInt, cdiv, maximum, minimum, where
-from opwright.plugin.tensors import TensorDesc, from_shape_expr, workspace
+from opwright.plugin.shapes import Shape, ShapeExprs
+from opwright.plugin.symbolic import (
+    ShapeExpr, SymFloat, SymInt, cdiv, ceil, floor, maximum, minimum, next_power_of_2, one_of, sqrt, where,
+)  # fmt: skip
+from opwright.plugin.tensors import SizeTensor, TensorDesc, from_shape_expr, size_tensor, workspace
 
 max, min = maximum, minimum  # QDP's names
 
 __all__ = [
-    "AutoTuneCombination", "KernelLaunchParams", "Shape", "ShapeExpr", "ShapeExprs", "SymExprs", "SymInt", "SymInt32",
-    "SymIntExprs", "TensorDesc", "aot_impl", "autotune", "cdiv", "from_shape_expr", "impl", "launch", "max", "maximum", "min",
-    "minimum", "register", "require", "where", "workspace", "zero",
+    "AutoTuneCombination", "DataType", "KernelLaunchParams", "Shape", "ShapeExpr", "ShapeExprs", "SizeTensor", "SymExprs", "SymFloat",
+    "SymInt", "SymInt32", "SymIntExprs", "TensorDesc", "aot_impl", "autotune", "cdiv", "ceil", "cost", "floor", "from_shape_expr",
+    "impl", "launch", "max", "maximum", "min", "minimum", "next_power_of_2", "one_of", "register", "require", "scalar", "size_tensor",
+    "sizes_known", "sqrt", "where", "workspace", "zero",
 ]  # fmt: skip

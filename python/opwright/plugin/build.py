@@ -18,7 +18,8 @@ from typing import Any
 
 from opwright.errors import InputError
 from opwright.plugin.definition import Definition, collected
-from opwright.plugin.trace import Kernels, operator, trace
+from opwright.plugin.request import Kernels, operator
+from opwright.plugin.trace import trace
 from opwright.plugin_gen.config import run_file
 from opwright.workspace import CPU_LEVELS, Clock, Progress, import_core, locked, run_core, write_file, writing
 

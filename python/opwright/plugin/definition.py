@@ -13,23 +13,26 @@ from pathlib import Path
 from typing import Any
 
 from opwright.errors import InputError
-from opwright.expressions import show
+from opwright.expressions import Expr, show
+from opwright.plugin import attributes as attribute_kinds
+from opwright.plugin.attributes import Attribute
 from opwright.plugin.symbolic import as_int
 from opwright.plugin.tensors import TensorDesc
 
 _ID = re.compile(r"[A-Za-z_]\w*::[A-Za-z_]\w*")
 _TAKEN = {"outputs", "stream", "tactic"}
-_ATTRIBUTES = {int: "int", float: "float", bool: "bool"}
 _MAX_RANK = 16
 
 
 @dataclass
-class Attribute:
-    """A value that a call gives beside its tensors. `default` is None where it must."""
+class Input:
+    """A tensor that an operator takes."""
 
     name: str
-    kind: str
-    default: int | float | bool | None
+    rank: int | None = None  # None: any
+    optional: bool = False
+    host: bool = False  # in host memory, read before the launches
+    strided: bool = False  # of any strides, not only row-major
 
 
 @dataclass
@@ -38,9 +41,8 @@ class Definition:
 
     id: str
     register: Callable
-    inputs: list[str]
-    attributes: list[Attribute]
-    ranks: dict[str, int]
+    inputs: list[Input]
+    attributes: dict[str, Attribute]
     output_names: tuple[str, ...] | None
     version: int
     file: Path
@@ -48,6 +50,8 @@ class Definition:
     autotune: Callable | None = None
     aot_impl: Callable | None = None
     impl: Callable | None = None
+    cost: Callable | None = None
+    ranks: dict[str, list[int]] = field(default_factory=dict)  # known ones of inputs of any rank
     doc: str = field(default="")
 
     @property
@@ -64,7 +68,7 @@ class Definition:
 
 
 _definitions: dict[str, Definition] = {}
-_conditions: ContextVar[list[tuple[str, str]]] = ContextVar("_conditions")
+_conditions: ContextVar[list[tuple[Expr, str]]] = ContextVar("_conditions")
 
 
 @contextmanager
@@ -79,11 +83,15 @@ def collected() -> Iterator[dict[str, Definition]]:
 
 
 def register(
-    op_id: str, *, ranks: Mapping[str, int] | None = None, outputs: Sequence[str] | None = None, version: int = 1
-) -> Callable[[Callable], Callable]:
+    op_id: str, *, ranks: Mapping[str, int] | None = None, outputs: Sequence[str] | None = None, version: int = 1,
+    choices: Mapping[str, Sequence[Any]] | None = None, host: Sequence[str] = (), strided: Sequence[str] = (),
+    lazy_register: bool = False,
+) -> Callable[[Callable], Callable]:  # fmt: skip
     """Declares an operator: the function takes its inputs and attributes and returns what the outputs are.
 
-    `ranks` are those of inputs that do not take any; `outputs` are the outputs' names (out, or out0, out1, ...).
+    `ranks` are those of inputs that do not take any; `outputs` are the outputs' names (out, or out0, out1, ...); `choices` are the values
+    of attributes that the library is built for, where the definition uses their Python values; `host` names inputs that are read as
+    numbers, `strided` those that need not be row-major. `lazy_register` is TensorRT's and changes nothing.
     """
     if not isinstance(op_id, str) or not _ID.fullmatch(op_id):
         raise InputError(f"found the operator id {op_id!r}, expected namespace::name", hint='@register("sample::add")')
@@ -98,17 +106,13 @@ def register(
             )
         try:
             inputs, attributes = _signature(function)
-            wrong = set(ranks or ()) - set(inputs)
-            if wrong:
-                raise InputError(f"ranks names {min(wrong)!r}, expected one of the inputs {', '.join(inputs)}")
-            for name, rank in (ranks or {}).items():
-                if not isinstance(rank, int) or not 0 <= rank <= _MAX_RANK:
-                    raise InputError(f"the rank of {name!r} is {rank!r}, expected 0 to {_MAX_RANK}")
+            _set_up(inputs, ranks or {}, host, strided)
+            attribute_kinds.add_values(attributes, choices or {}, "choices")
         except InputError as e:
             raise e.at(f"{_place(function)}: {op_id}") from None
         code = function.__code__
         _definitions[op_id] = Definition(
-            op_id, function, inputs, attributes, dict(ranks or {}), tuple(outputs) if outputs is not None else None,
+            op_id, function, list(inputs.values()), attributes, tuple(outputs) if outputs is not None else None,
             version, Path(code.co_filename), code.co_firstlineno, doc=inspect.cleandoc(function.__doc__ or ""),
         )  # fmt: skip
         return function
@@ -127,8 +131,14 @@ def aot_impl(op_id: str) -> Callable[[Callable], Callable]:
 
 
 def impl(op_id: str) -> Callable[[Callable], Callable]:
-    """Gives an operator a function on arrays that does the same. It is kept in the definition; nothing calls it yet."""
+    """Gives an operator a function on arrays that does the same: what `opwright verify` compares with, and what
+    `opwright.plugin.call` runs. Its outputs are arrays to write."""
     return _part(op_id, "impl", {"outputs", "stream", "tactic"})
+
+
+def cost(op_id: str) -> Callable[[Callable], Callable]:
+    """Gives an operator formulas for reports: the function returns (floating-point operations, bytes read and written)."""
+    return _part(op_id, "cost", {"outputs"})
 
 
 def require(condition: Any, text: str = "") -> None:
@@ -140,11 +150,11 @@ def require(condition: Any, text: str = "") -> None:
     if test.is_constant and not test:
         raise InputError(f"the condition {text!r} never holds")
     if not test.is_constant:
-        found.append((show(test.expr), text or show(test.expr)))
+        found.append((test.expr, text or show(test.expr)))
 
 
 @contextmanager
-def conditions() -> Iterator[list[tuple[str, str]]]:
+def conditions() -> Iterator[list[tuple[Expr, str]]]:
     """What is required inside: expressions, and what to say where one does not hold."""
     token = _conditions.set([])
     try:
@@ -153,10 +163,10 @@ def conditions() -> Iterator[list[tuple[str, str]]]:
         _conditions.reset(token)
 
 
-def call(definition: Definition, function: Callable, values: Mapping[str, Any]) -> Any:
-    """Calls one of its functions with those of the values that it asks for."""
+def call(definition: Definition, function: Callable, values: Mapping[str, Callable[[], Any]]) -> Any:
+    """Calls one of its functions with those of the values that it asks for; the others are not made."""
     try:
-        return function(**{name: values[name] for name in inspect.signature(function).parameters})
+        return function(**{name: values[name]() for name in inspect.signature(function).parameters})
     except InputError as e:
         raise e.at(f"{_place(function)}: {definition.id}") from None
 
@@ -191,7 +201,7 @@ def _place(function: Callable) -> str:
 
 
 def _check_names(definition: Definition, function: Callable, more: set[str]) -> None:
-    known = [*definition.inputs, *(a.name for a in definition.attributes), *sorted(more)]
+    known = [*(tensor.name for tensor in definition.inputs), *definition.attributes, *sorted(more)]
     unknown = [name for name in inspect.signature(function).parameters if name not in known]
     if unknown:
         raise InputError(
@@ -200,40 +210,60 @@ def _check_names(definition: Definition, function: Callable, more: set[str]) -> 
         )
 
 
-def _signature(function: Callable) -> tuple[list[str], list[Attribute]]:
+def _set_up(inputs: Mapping[str, Input], ranks: Mapping[str, int], host: Sequence[str], strided: Sequence[str]) -> None:
+    """What register's arguments say of inputs."""
+    for what, names in (("ranks", ranks), ("host", host), ("strided", strided)):
+        wrong = set(names) - set(inputs)
+        if wrong or isinstance(names, str):
+            found = repr(names) if isinstance(names, str) else repr(min(wrong))
+            raise InputError(f"{what} names {found}, expected one of the inputs {', '.join(inputs)}")
+    for name, rank in ranks.items():
+        if not isinstance(rank, int) or not 0 <= rank <= _MAX_RANK:
+            raise InputError(f"the rank of {name!r} is {rank!r}, expected 0 to {_MAX_RANK}")
+        inputs[name].rank = rank
+    for name in host:
+        inputs[name].host = True
+    for name in strided:
+        inputs[name].strided = True
+
+
+def _signature(function: Callable) -> tuple[dict[str, Input], dict[str, Attribute]]:
     """Inputs first, then attributes: what each is, its annotation says."""
     hints = typing.get_type_hints(function)
-    inputs: list[str] = []
-    attributes: list[Attribute] = []
+    inputs: dict[str, Input] = {}
+    attributes: dict[str, Attribute] = {}
     for name, parameter in inspect.signature(function).parameters.items():
-        kind = hints.get(name)
+        annotation = hints.get(name)
+        default = None if parameter.default is inspect.Parameter.empty else parameter.default
         if name in _TAKEN:
             raise InputError(
                 f"found a parameter named {name!r}, which has a meaning in aot_impl; expected another name"
             )
-        if kind is TensorDesc:
-            if attributes:
-                raise InputError(f"found the tensor {name!r} behind attributes, expected tensors first")
-            if parameter.default is not inspect.Parameter.empty:
-                raise InputError(
-                    f"found a default of the tensor {name!r}, expected none: optional inputs are not built yet"
-                )
-            inputs.append(name)
-        elif kind in _ATTRIBUTES:
-            default = None if parameter.default is inspect.Parameter.empty else parameter.default
-            if default is not None and not isinstance(default, (int, float) if kind is float else kind):
-                raise InputError(f"the default of {name!r} is {default!r}, expected {kind.__name__}")
-            attributes.append(
-                Attribute(name, _ATTRIBUTES[kind], float(default) if kind is float and default is not None else default)
-            )
-        else:
-            found = "no annotation" if kind is None else f"the annotation {getattr(kind, '__name__', kind)}"
+        optional = attribute_kinds.is_optional(annotation, TensorDesc)
+        if annotation is TensorDesc or optional:
+            _check_input(name, parameter, optional, inputs, attributes)
+            inputs[name] = Input(name, optional=optional)
+            continue
+        attribute = None if annotation is None else attribute_kinds.declare(name, annotation, default)
+        if attribute is None:
+            found = "no annotation" if annotation is None else f"the annotation {getattr(annotation, '__name__', annotation)}"
             raise InputError(
-                f"parameter {name!r} has {found}, expected TensorDesc, int, float or bool",
-                hint="text, list and array attributes are not built yet"
-                if kind is not None
-                else "x: TensorDesc, alpha: float",
+                f"parameter {name!r} has {found}, expected {attribute_kinds.EXPECTED}", hint="x: TensorDesc, alpha: float"
             )
+        attributes[name] = attribute
     if not inputs:
         raise InputError("found no input, expected at least one TensorDesc")
     return inputs, attributes
+
+
+def _check_input(
+    name: str, parameter: inspect.Parameter, optional: bool, before: Mapping[str, Input], attributes: Mapping[str, Attribute]
+) -> None:  # fmt: skip
+    if attributes:
+        raise InputError(f"found the tensor {name!r} behind attributes, expected tensors first")
+    if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+        raise InputError(f"found *{name}, expected single tensors: a variable number of inputs is not built yet")
+    if not optional and parameter.default is not inspect.Parameter.empty:
+        raise InputError(
+            f"found a default of the tensor {name!r}, expected none", hint=f"optional: {name}: TensorDesc | None = None"
+        )

@@ -10,8 +10,11 @@ from typing import Any
 from opwright import ttir
 from opwright.dtypes import BY_NAME, DType
 from opwright.errors import InputError
-from opwright.expressions import Num, show
-from opwright.plugin.symbolic import SymInt, as_int
+from opwright.expressions import Name, Num, Real, show
+from opwright.plugin.attributes import UnknownAttribute
+from opwright.plugin.combinations import dtype_of
+from opwright.plugin.configurations import configured
+from opwright.plugin.symbolic import SymFloat, SymInt, as_float, as_int
 from opwright.plugin.tensors import TensorDesc
 
 _OPTIONS = {"num_warps": 4, "num_stages": 3}
@@ -19,15 +22,8 @@ _INT32 = 2**31 - 1
 
 
 @dataclass(frozen=True)
-class FloatAttribute:
-    """A float attribute, as an argument."""
-
-    name: str
-
-
-@dataclass(frozen=True)
 class Argument:
-    """One argument of a kernel that is no constant: `text` is what a build request has for it."""
+    """One argument of a kernel that is no constant: `text` is a tensor's name, or a number as a build request has it."""
 
     name: str
     text: str
@@ -54,21 +50,14 @@ def launch(kernel: Any, grid: Sequence[Any] | Any, args: Sequence[Any] = (), **n
     """One launch of a `@triton.jit` kernel.
 
     `args` are its first arguments: tensors of the definition, sizes and what is computed of them, attributes, numbers. The others
-    follow by name, as do `tl.constexpr`s, which must be Python values. `num_warps` and `num_stages` are taken too.
+    follow by name, as do `tl.constexpr`s, which must be Python values. The grid is its sizes, or as in Triton a function of all arguments.
+    `num_warps` and `num_stages` are taken too. A kernel with
+    `@triton.autotune` or `@triton.heuristics` is taken as it is: its configurations are tactics.
     """
     jit = ttir.jit_function(kernel)
     if jit is None:
         raise InputError(f"launch of {type(kernel).__name__}, expected a @triton.jit function")
-    if jit is not kernel:
-        raise InputError(
-            f"launch of {jit.__name__!r} with @triton.autotune or @triton.heuristics, expected a plain @triton.jit function",
-            hint="make the configurations tactics: AutoTuneCombination(..., tactics=[1, 2])",
-        )
     what = f"launch of {jit.__name__!r}"
-    sizes = list(grid) if isinstance(grid, (tuple, list)) else [grid]
-    if not 1 <= len(sizes) <= 3:
-        raise InputError(f"{what}: found a grid of {len(sizes)} sizes, expected 1 to 3")
-    options = {name: int(named.pop(name, default)) for name, default in _OPTIONS.items()}
     parameters = {parameter.name: parameter for parameter in jit.params}
     if len(args) > len(parameters):
         raise InputError(
@@ -76,10 +65,13 @@ def launch(kernel: Any, grid: Sequence[Any] | Any, args: Sequence[Any] = (), **n
         )
     given = dict(zip(parameters, args, strict=False))
     for name, value in named.items():
-        if name not in parameters or name in given:
+        if name in given or (name not in parameters and name not in _OPTIONS):
             found = f"{name!r} twice" if name in given else f"the argument {name!r}"
             raise InputError(f"{what}: found {found}, expected each of {', '.join(parameters)} once")
         given[name] = value
+    if jit is not kernel:
+        given = configured(kernel, given, what)
+    options = {name: _option(name, given.pop(name, default), what) for name, default in _OPTIONS.items()}
     arguments, constants = [], {}
     for name, parameter in parameters.items():
         if name not in given and parameter.has_default:
@@ -91,41 +83,78 @@ def launch(kernel: Any, grid: Sequence[Any] | Any, args: Sequence[Any] = (), **n
             constants[name] = _constant(value, name, what)
         else:
             arguments.append(_argument(value, name, what))
+    sizes = grid({**given, **constants}) if callable(grid) else grid
+    sizes = list(sizes) if isinstance(sizes, (tuple, list)) else [sizes]
+    if not 1 <= len(sizes) <= 3:
+        raise InputError(f"{what}: found a grid of {len(sizes)} sizes, expected 1 to 3")
     return Launch(
         jit, [show(as_int(size).expr) for size in sizes], arguments, constants, options,
         Path(jit.fn.__code__.co_filename), ttir.def_line(jit), jit.__name__,
     )  # fmt: skip
 
 
-def _constant(value: Any, name: str, what: str) -> Any:
+def _option(name: str, value: Any, what: str) -> int:
     if isinstance(value, SymInt):
-        if not value.is_constant:
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise InputError(f"{what}: {name} is {value!r}, expected an integer above 0")
+    return value
+
+
+def _constant(value: Any, name: str, what: str) -> Any:
+    if isinstance(value, (SymInt, SymFloat)):
+        try:
+            if isinstance(value, SymInt) and value.is_condition:
+                return bool(value)
+            return value.python()
+        except InputError as e:
             raise InputError(
                 f"{what}: the constant {name!r} is {show(value.expr)!r}, expected a value that is known when it is built",
-                hint="choose it by the tactic, or give the parameter no tl.constexpr",
-            )
-        return int(value)
-    if isinstance(value, (TensorDesc, FloatAttribute)):
+                hint=f"choose it by the tactic, say what it may be (opwright.plugin.one_of({show(value.expr)}, [64, 128])), or give the "
+                "parameter no tl.constexpr" if "one_of" in e.hint else e.hint,
+            ) from None
+    if isinstance(value, (TensorDesc, UnknownAttribute)):
         raise InputError(f"{what}: the constant {name!r} is {value!r}, expected a Python value")
     return value
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """A number that a kernel takes as a certain type."""
+
+    value: SymInt | SymFloat
+    dtype: DType
+
+
+def scalar(value: Any, dtype: Any) -> Scalar:
+    """A number of this type as an argument of a kernel: a size as INT64, an attribute as FP64, ... The value must fit in it."""
+    element = dtype_of(dtype)
+    return Scalar(as_float(value) if element.kind == "float" else as_int(value), element)
 
 
 def _argument(value: Any, name: str, what: str) -> Argument:
     if isinstance(value, TensorDesc):
         if value.element is None or not value.name:
             raise InputError(f"{what}: argument {name!r} is {value!r}, expected an input, or one of outputs")
-        return Argument(name, f"ptr {value.name}", value.element, pointer=True)
-    if isinstance(value, FloatAttribute):
-        return Argument(name, f"attr {value.name}", BY_NAME["f32"])
+        return Argument(name, value.name, value.element, pointer=True)
+    if isinstance(value, Scalar):
+        return Argument(name, _number(value.value), value.dtype)
+    if isinstance(value, UnknownAttribute):
+        raise InputError(f"{what}: argument {name!r} is {value!r}, which is no number")
     if isinstance(value, bool):
         raise InputError(f"{what}: argument {name!r} is {value}, expected a tl.constexpr for it, or an integer")
-    if isinstance(value, float):
-        raise InputError(
-            f"{what}: argument {name!r} is {value}, expected a tl.constexpr for a number that never changes"
-        )
+    if isinstance(value, (float, SymFloat)):
+        return Argument(name, _number(as_float(value)), BY_NAME["f32"])
     number = as_int(value)
     known = number.expr.value if isinstance(number.expr, Num) else None
     return Argument(name, show(number.expr), value=known)
+
+
+def _number(value: SymInt | SymFloat) -> str:
+    expr = value.expr
+    if isinstance(value, SymFloat) and isinstance(expr, Name):
+        return f"attr {expr.name}"
+    return repr(expr.value) if isinstance(expr, Real) else show(expr)
 
 
 @dataclass
@@ -140,6 +169,17 @@ def zero(tensor: TensorDesc) -> Fill:
     if not isinstance(tensor, TensorDesc) or not tensor.name:
         raise InputError(f"zero of {tensor!r}, expected one of outputs")
     return Fill(tensor.name)
+
+
+@dataclass
+class SizesKnown:
+    """From here on the sizes that depend on data are known."""
+
+
+def sizes_known() -> SizesKnown:
+    """A step between launches: those before it have written the size tensors, those behind it may write outputs of these sizes. Without
+    it, all of an operator's launches write into outputs of the largest size, which hosts cut."""
+    return SizesKnown()
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,26 @@
-"""Integers that are known when an operator is called: sizes of its inputs, its attributes, and what is computed of them."""
+"""Numbers that are known when an operator is called: sizes of its inputs, its attributes, and what is computed of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from opwright.errors import InputError
-from opwright.expressions import Dim, Expr, Name, Num, Op, show
+from opwright.expressions import Expr, Item, Name, Num, Op, Real, show
+from opwright.plugin import paths
+from opwright.plugin.paths import Option
 
 _LARGEST = 2**63 - 1
+_BOOLEAN = ("==", "!=", "<", "<=", "and", "or", "not", "present")
 
 
 class SymInt:
-    """A symbolic integer. `+ - * // %` (floored), comparisons and their reflected forms give others; a comparison is 0 or 1."""
+    """A symbolic integer. `+ - * // %` (floored), comparisons and their reflected forms give others; a comparison is 0 or 1.
+
+    As a Python condition it makes two paths of the definition; as a Python integer it takes the known values of the attributes that it
+    is made of, and is refused where it is made of sizes.
+    """
 
     __slots__ = ("expr",)
 
@@ -21,23 +29,29 @@ class SymInt:
 
     # arithmetic
 
-    def __add__(self, other: Any) -> SymInt:
+    def __add__(self, other: Any) -> Any:
         return _binary("+", self, other)
 
-    def __radd__(self, other: Any) -> SymInt:
+    def __radd__(self, other: Any) -> Any:
         return _binary("+", other, self)
 
-    def __sub__(self, other: Any) -> SymInt:
+    def __sub__(self, other: Any) -> Any:
         return _binary("-", self, other)
 
-    def __rsub__(self, other: Any) -> SymInt:
+    def __rsub__(self, other: Any) -> Any:
         return _binary("-", other, self)
 
-    def __mul__(self, other: Any) -> SymInt:
+    def __mul__(self, other: Any) -> Any:
         return _binary("*", self, other)
 
-    def __rmul__(self, other: Any) -> SymInt:
+    def __rmul__(self, other: Any) -> Any:
         return _binary("*", other, self)
+
+    def __truediv__(self, other: Any) -> SymFloat:
+        return _divide(self, other)
+
+    def __rtruediv__(self, other: Any) -> SymFloat:
+        return _divide(other, self)
 
     def __floordiv__(self, other: Any) -> SymInt:
         return _binary("//", self, other)
@@ -79,19 +93,30 @@ class SymInt:
 
     __hash__ = None  # type: ignore[assignment]
 
-    # a Python value is not there
+    # Python values: paths
 
     @property
     def is_constant(self) -> bool:
         """Whether the value is known now."""
         return isinstance(self.expr, Num)
 
+    @property
+    def is_condition(self) -> bool:
+        """Whether it is 0 or 1."""
+        return isinstance(self.expr, Op) and self.expr.op in _BOOLEAN
+
     def __int__(self) -> int:
         if isinstance(self.expr, Num):
             return self.expr.value
-        self._unknown("as a Python integer")
+        if not paths.exploring():
+            self._unknown("as a Python integer")
+        return int(evaluate(self.expr, self._decide))
 
     __index__ = __int__
+
+    def python(self) -> Any:
+        """The Python value as a definition's author wrote it: an attribute's bool is a bool."""
+        return self._decide(self.expr) if isinstance(self.expr, (Name, Item)) and paths.exploring() else int(self)
 
     def __float__(self) -> float:
         return float(int(self))
@@ -99,12 +124,22 @@ class SymInt:
     def __bool__(self) -> bool:
         if isinstance(self.expr, Num):
             return self.expr.value != 0
-        self._unknown("as a Python condition")
+        if not paths.exploring():
+            self._unknown("as a Python condition")
+        test = self.expr if self.is_condition else Op("!=", (self.expr, Num(0)))
+        return paths.ask(f"if {show(test)}", lambda: [Option(True, test), Option(False, Op("not", (test,)))])
+
+    def _decide(self, leaf: Expr) -> Any:
+        value = paths.known().value(leaf) if paths.known() else None
+        if value is None:
+            self._unknown("as a Python integer")
+        return value
 
     def _unknown(self, use: str) -> NoReturn:
         raise InputError(
             f"{show(self.expr)!r} is used {use}, but is known only when the operator is called",
-            hint="write it as an expression: opwright.plugin.where(condition, a, b), cdiv, minimum, maximum",
+            hint="write it as an expression (opwright.plugin.where(condition, a, b), cdiv, minimum, maximum), or say which values it may "
+            "have: opwright.plugin.one_of(expression, [64, 128])",
         )
 
     def __repr__(self) -> str:
@@ -114,68 +149,90 @@ class SymInt:
 ShapeExpr = SymInt  # QDP's name for one size
 
 
-class ShapeExprs:
-    """The sizes of a tensor. `shape[i]` is one of them, `shape.numel()` their product; assigning sets a size of an output."""
+class SymFloat:
+    """A symbolic float: a float attribute, and what is computed of it. A comparison is a SymInt of 0 or 1."""
 
-    def __init__(self, sizes: list[SymInt] | None, tensor: str = "") -> None:
-        """Of known rank, or of an input whose rank is not declared."""
-        self._sizes = sizes
-        self._tensor = tensor
+    __slots__ = ("expr",)
 
-    @property
-    def slices(self) -> list[str]:
-        """The sizes as a build request has them."""
-        if self._sizes is None:
-            return [f"{self._tensor}[0:]"]
-        return [show(size.expr) for size in self._sizes]
+    def __init__(self, expr: Expr) -> None:
+        self.expr = expr
 
-    def numel(self) -> SymInt:
-        """How many elements a tensor of this shape has."""
-        if self._sizes is None:
-            return SymInt(Op("numel", (Name(self._tensor),)))
-        product = SymInt(Num(1))
-        for size in self._sizes:
-            product = product * size
-        return product
+    def __add__(self, other: Any) -> SymFloat:
+        return _float("+", self, other)
 
-    def __len__(self) -> int:
-        if self._sizes is None:
+    def __radd__(self, other: Any) -> SymFloat:
+        return _float("+", other, self)
+
+    def __sub__(self, other: Any) -> SymFloat:
+        return _float("-", self, other)
+
+    def __rsub__(self, other: Any) -> SymFloat:
+        return _float("-", other, self)
+
+    def __mul__(self, other: Any) -> SymFloat:
+        return _float("*", self, other)
+
+    def __rmul__(self, other: Any) -> SymFloat:
+        return _float("*", other, self)
+
+    def __truediv__(self, other: Any) -> SymFloat:
+        return _divide(self, other)
+
+    def __rtruediv__(self, other: Any) -> SymFloat:
+        return _divide(other, self)
+
+    def __neg__(self) -> SymFloat:
+        return SymFloat(Op("neg", (self.expr,)))
+
+    def __eq__(self, other: Any) -> SymInt:  # type: ignore[override]
+        return SymInt(Op("==", (self.expr, as_float(other).expr)))
+
+    def __ne__(self, other: Any) -> SymInt:  # type: ignore[override]
+        return SymInt(Op("!=", (self.expr, as_float(other).expr)))
+
+    def __lt__(self, other: Any) -> SymInt:
+        return SymInt(Op("<", (self.expr, as_float(other).expr)))
+
+    def __le__(self, other: Any) -> SymInt:
+        return SymInt(Op("<=", (self.expr, as_float(other).expr)))
+
+    def __gt__(self, other: Any) -> SymInt:
+        return SymInt(Op("<", (as_float(other).expr, self.expr)))
+
+    def __ge__(self, other: Any) -> SymInt:
+        return SymInt(Op("<=", (as_float(other).expr, self.expr)))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __float__(self) -> float:
+        if isinstance(self.expr, Real):
+            return self.expr.value
+        value = paths.known().value(self.expr) if paths.known() else None
+        if value is None:
             raise InputError(
-                f"the rank of {self._tensor!r} is used as a number, but any rank is taken",
-                hint=f"declare it: @register(..., ranks={{{self._tensor!r}: 4}})",
+                f"{show(self.expr)!r} is used as a Python float, but is known only when the operator is called",
+                hint="opwright.plugin.sqrt, floor, ceil, minimum and maximum take symbols",
             )
-        return len(self._sizes)
+        return float(value)
 
-    def __iter__(self) -> Iterator[SymInt]:
-        return iter([self[i] for i in range(len(self))])
+    python = __float__
 
-    def __getitem__(self, index: int) -> SymInt:
-        if isinstance(index, slice):
-            return ShapeExprs([self[i] for i in range(*index.indices(len(self)))])  # type: ignore[return-value]
-        if self._sizes is None:
-            return SymInt(Dim(self._tensor, index))
-        if not -len(self._sizes) <= index < len(self._sizes):
-            raise InputError(
-                f"size {index} of a tensor of rank {len(self._sizes)}, expected 0 to {len(self._sizes) - 1}"
-            )
-        return self._sizes[index]
-
-    def __setitem__(self, index: int, size: Any) -> None:
-        sizes = list(self)
-        sizes[index] = as_int(size)
-        self._sizes = sizes
+    def __bool__(self) -> bool:
+        return bool(self != 0.0)
 
     def __repr__(self) -> str:
-        return f"ShapeExprs({', '.join(self.slices)})"
-
-
-Shape = ShapeExprs
+        return f"SymFloat({show(self.expr)})"
 
 
 def as_int(value: Any) -> SymInt:
     """A symbolic integer of a Python one, or itself."""
     if isinstance(value, SymInt):
         return value
+    if isinstance(value, SymFloat):
+        raise InputError(
+            f"found {show(value.expr)!r}, which is a float, expected an integer",
+            hint="opwright.plugin.floor, ceil or round",
+        )
     try:
         number = value.__index__()
     except AttributeError:
@@ -188,7 +245,22 @@ def as_int(value: Any) -> SymInt:
     return SymInt(Num(int(number)))
 
 
-_FOLD = {
+def as_float(value: Any) -> SymFloat:
+    """A symbolic float of a Python number or a symbol."""
+    if isinstance(value, SymFloat):
+        return value
+    if isinstance(value, SymInt):
+        return SymFloat(Real(float(value.expr.value)) if isinstance(value.expr, Num) else Op("float", (value.expr,)))
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise InputError(f"found {value!r} ({type(value).__name__}), expected a number") from None
+    if not math.isfinite(number):
+        raise InputError(f"found {number}, expected a finite number", hint="give the kernel a tl.constexpr for it")
+    return SymFloat(Real(number))
+
+
+_FOLD: dict[str, Callable[..., int]] = {
     "+": lambda a, b: a + b,
     "-": lambda a, b: a - b,
     "*": lambda a, b: a * b,
@@ -201,10 +273,41 @@ _FOLD = {
     "cdiv": lambda a, b: -(-a // b),
     "min": min,
     "max": max,
+    "neg": lambda a: -a,
+    "abs": abs,
+    "not": lambda a: int(not a),
+    "and": lambda a, b: int(bool(a) and bool(b)),
+    "or": lambda a, b: int(bool(a) or bool(b)),
+    "npow2": lambda a: 1 << max(a - 1, 0).bit_length(),
 }
 
 
-def _binary(op: str, left: Any, right: Any) -> SymInt:
+def evaluate(expr: Expr, leaf: Callable[[Expr], Any]) -> int:
+    """The value of an integer expression whose leaves are known."""
+    if isinstance(expr, Num):
+        return expr.value
+    if not isinstance(expr, Op) or expr.op in ("rank", "len", "present", "count"):
+        return leaf(expr)
+    if expr.op == "select":
+        test, first, second = expr.args
+        return evaluate(first if evaluate(test, leaf) else second, leaf)
+    if expr.op not in _FOLD:
+        return leaf(expr)
+    return _FOLD[expr.op](*(evaluate(argument, leaf) for argument in expr.args))
+
+
+def is_float(value: Any) -> bool:
+    return isinstance(value, (float, SymFloat))
+
+
+def _binary(op: str, left: Any, right: Any) -> Any:
+    if is_float(left) or is_float(right):
+        if op in ("//", "%", "cdiv"):
+            found = left if is_float(left) else right
+            raise InputError(f"found {found!r} ({type(found).__name__}), expected an integer",
+                             hint="opwright.plugin.floor(a / b) divides floats")  # fmt: skip
+        made = _float(op, left, right)
+        return SymInt(made.expr) if op in _BOOLEAN else made
     a, b = as_int(left).expr, as_int(right).expr
     if isinstance(a, Num) and isinstance(b, Num):
         if op in ("//", "%", "cdiv") and b.value == 0:
@@ -212,9 +315,19 @@ def _binary(op: str, left: Any, right: Any) -> SymInt:
         return as_int(_FOLD[op](a.value, b.value))
     if op == "*" and Num(1) in (a, b):
         return SymInt(b if a == Num(1) else a)
+    if op == "+" and a == Num(0):
+        return SymInt(b)
     if op in ("+", "-") and b == Num(0):
         return SymInt(a)
     return SymInt(Op(op, (a, b)))
+
+
+def _float(op: str, left: Any, right: Any) -> SymFloat:
+    return SymFloat(Op(op, (as_float(left).expr, as_float(right).expr)))
+
+
+def _divide(left: Any, right: Any) -> SymFloat:
+    return _float("/", left, right)
 
 
 def cdiv(a: Any, b: Any) -> SymInt:
@@ -222,17 +335,82 @@ def cdiv(a: Any, b: Any) -> SymInt:
     return _binary("cdiv", a, b)
 
 
-def minimum(a: Any, b: Any) -> SymInt:
+def minimum(a: Any, b: Any) -> Any:
+    """The smaller one."""
     return _binary("min", a, b)
 
 
-def maximum(a: Any, b: Any) -> SymInt:
+def maximum(a: Any, b: Any) -> Any:
+    """The larger one."""
     return _binary("max", a, b)
 
 
-def where(condition: Any, a: Any, b: Any) -> SymInt:
+def where(condition: Any, a: Any, b: Any) -> Any:
     """a where the condition is not 0, else b; the other one is not evaluated."""
     test = as_int(condition)
     if test.is_constant:
-        return as_int(a) if test else as_int(b)
+        return a if test else b
+    if is_float(a) or is_float(b):
+        return SymFloat(Op("select", (test.expr, as_float(a).expr, as_float(b).expr)))
     return SymInt(Op("select", (test.expr, as_int(a).expr, as_int(b).expr)))
+
+
+def next_power_of_2(a: Any) -> SymInt:
+    """The smallest power of two that is not below a."""
+    number = as_int(a)
+    if isinstance(number.expr, Num):
+        return as_int(_FOLD["npow2"](number.expr.value))
+    return SymInt(Op("npow2", (number.expr,)))
+
+
+def sqrt(a: Any) -> SymFloat:
+    """The square root."""
+    return SymFloat(Op("sqrt", (as_float(a).expr,)))
+
+
+def floor(a: Any) -> SymInt:
+    """The largest integer that is not above a."""
+    return SymInt(Op("floor", (as_float(a).expr,)))
+
+
+def ceil(a: Any) -> SymInt:
+    """The smallest integer that is not below a."""
+    return SymInt(Op("ceil", (as_float(a).expr,)))
+
+
+def one_of(expression: Any, values: Sequence[int], text: str = "") -> int:
+    """A Python integer: the one of the values that the expression has. Each is a path of the definition, with kernels of its own; a call
+    for which it is none of them is refused, with the text."""
+    number = as_int(expression)
+    choices = [as_int(value) for value in values]
+    if not choices or not all(choice.is_constant for choice in choices):
+        raise InputError(f"one_of({show(number.expr)}, {list(values)!r}), expected a list of integers")
+    if isinstance(number.expr, Num):
+        if number.expr.value not in values:
+            raise InputError(f"one_of({number.expr.value}, {list(values)!r}): it is none of them")
+        return number.expr.value
+    if not paths.exploring():
+        raise InputError("found one_of outside of a definition, expected it in register or aot_impl")
+    options = [Option(int(choice), Op("==", (number.expr, choice.expr))) for choice in choices]
+    refusal = text or f"{show(number.expr)} is none of {', '.join(str(int(choice)) for choice in choices)}"
+    return paths.ask(f"one_of {show(number.expr)}", lambda: options, otherwise=refusal)
+
+
+def negative_axis(index: SymInt, tensor: str) -> int:
+    """The axis from the end that an index such as `x.ndim - 2` means, for a tensor of any rank."""
+
+    def at(rank: int) -> int:
+        def leaf(expr: Expr) -> Any:
+            if expr == Op("rank", (Name(tensor),)):
+                return rank
+            return int(SymInt(expr))
+
+        return evaluate(index.expr, leaf)
+
+    low, high = at(16) - 16, at(32) - 32
+    if low != high or low >= 0:
+        raise InputError(
+            f"size {show(index.expr)} of {tensor!r}, expected a number, or {tensor}.ndim less a number",
+            hint=f"declare the rank: @register(..., ranks={{{tensor!r}: 4}})",
+        )
+    return low

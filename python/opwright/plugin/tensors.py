@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
-from opwright.dtypes import DType
+from opwright.dtypes import BY_NAME, DType
 from opwright.errors import InputError
-from opwright.expressions import Dim
+from opwright.expressions import Dim, Expr, Name, Num, Op
 from opwright.plugin.combinations import DataType, dtype_of
-from opwright.plugin.symbolic import ShapeExprs, SymInt, as_int
+from opwright.plugin.shapes import ShapeExprs
+from opwright.plugin.symbolic import SymFloat, SymInt, as_int
 
-# Workspaces that the running aot_impl has asked for.
+# Workspaces that the running aot_impl has asked for, and sizes that the running register has declared.
 _workspaces: ContextVar[list[Workspace]] = ContextVar("_workspaces")
+_sizes: ContextVar[list[Size]] = ContextVar("_sizes")
 
 
 class TensorDesc:
@@ -30,6 +33,8 @@ class TensorDesc:
         self.same_as = same_as  # of an output: the input whose element type it has
         self.alias_of = ""  # of an output: the input that it is
         self.format = "LINEAR"
+        self.host = False  # of an input: it is in host memory, its elements are numbers of expressions
+        self.strided = False  # of an input: its strides are a call's
 
     @property
     def dtype(self) -> DataType:
@@ -42,18 +47,38 @@ class TensorDesc:
         return DataType(self.element)
 
     @property
-    def ndim(self) -> int:
-        return len(self.shape_expr)
+    def ndim(self) -> Any:
+        """The rank; a symbol where any is taken."""
+        return self.shape_expr.rank
 
     @property
     def shape(self) -> ShapeExprs:
         return self.shape_expr
 
+    def numel(self) -> SymInt:
+        """How many elements it has."""
+        return self.shape_expr.numel()
+
+    def stride(self, axis: int) -> SymInt:
+        """Elements from one index of an axis to the next."""
+        return SymInt(Op("stride", (Name(self.name), Num(axis))))
+
+    def item(self, index: int = 0) -> Any:
+        """An element of an input that is read on the host: @register(..., host=["x"])."""
+        if not self.host:
+            raise InputError(
+                f"an element of {self.name!r} is used, expected an input that is read on the host",
+                hint=f'@register(..., host=["{self.name}"]): a scalar, or a few numbers',
+            )
+        expr = Op("value", (Name(self.name), Num(index)))
+        if self.element is None:
+            raise InputError(f"an element of {self.name!r} is used in register, whose combinations have several types",
+                             hint="use it in aot_impl, or give the input one type in autotune")  # fmt: skip
+        return SymFloat(expr) if self.element.kind == "float" else SymInt(expr)
+
     def like(self) -> TensorDesc:
         """Another tensor with this shape and element type."""
-        shape = self.shape_expr
-        copied = ShapeExprs(list(shape)) if shape._sizes is not None else ShapeExprs(None, shape._tensor)
-        return TensorDesc("", copied, self.element, self.same_as or self.name)
+        return TensorDesc("", self.shape_expr.copy(), self.element, self.same_as or self.name)
 
     def aliased(self) -> TensorDesc:
         """An output that is this input, changed in place. A host that gives it memory of its own gets a changed copy."""
@@ -73,8 +98,38 @@ class TensorDesc:
 
 def from_shape_expr(shape: Sequence[Any] | ShapeExprs, dtype: Any = None) -> TensorDesc:
     """An output of this shape; its element type is the combination's, and must be `dtype` where that is given."""
-    sizes = ShapeExprs([as_int(size) for size in shape])
+    sizes = shape.copy() if isinstance(shape, ShapeExprs) else ShapeExprs([as_int(size) for size in shape])
     return TensorDesc("", sizes, dtype_of(dtype) if dtype is not None else None)
+
+
+@dataclass(frozen=True)
+class Size:
+    """A size that an operator finds out when it runs."""
+
+    name: str
+    typical: Expr
+    upper: Expr
+
+
+class SizeTensor(TensorDesc):
+    """A size that depends on the data: an output of no axis, int64, that a kernel writes. `expr()` is the size in shapes of others."""
+
+    def __init__(self, size: Size) -> None:
+        super().__init__("", ShapeExprs([]), BY_NAME["i64"])
+        self.size = size
+
+    def expr(self) -> SymInt:
+        """The size, for shapes: it stands alone there."""
+        return SymInt(Name(self.size.name))
+
+
+def size_tensor(opt: Any, upper_bound: Any) -> SizeTensor:
+    """An output that says how large others are: usually `opt`, at most `upper_bound`. In `register`."""
+    found = _sizes.get(None)
+    if found is None:
+        raise InputError("found size_tensor outside of register, expected it beside the shapes of the outputs")
+    found.append(Size(f"size{len(found)}", as_int(opt).expr, as_int(upper_bound).expr))
+    return SizeTensor(found[-1])
 
 
 class Workspace(TensorDesc):
@@ -105,7 +160,17 @@ def workspaces() -> Iterator[list[Workspace]]:
         _workspaces.reset(token)
 
 
+@contextmanager
+def sizes() -> Iterator[list[Size]]:
+    """Those that are declared inside."""
+    token = _sizes.set([])
+    try:
+        yield _sizes.get()
+    finally:
+        _sizes.reset(token)
+
+
 def input_desc(name: str, rank: int | None, dtype: DType | None = None) -> TensorDesc:
     """An input of a declared rank, or of any."""
-    sizes = None if rank is None else [SymInt(Dim(name, axis)) for axis in range(rank)]
-    return TensorDesc(name, ShapeExprs(sizes, name), dtype)
+    shape = ShapeExprs(None, name) if rank is None else ShapeExprs([SymInt(Dim(name, axis)) for axis in range(rank)])
+    return TensorDesc(name, shape, dtype)

@@ -1,30 +1,42 @@
-"""From a definition to an operator of a build request: its functions run on symbols, once per combination and tactic."""
+"""Runs the functions of a definition on symbols: once per combination of element types, tactic and path."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from opwright import ttir
+from opwright.dtypes import DType
 from opwright.errors import InputError
-from opwright.expressions import Name, show
+from opwright.expressions import Expr, Item, Name, Op
+from opwright.plugin import paths
+from opwright.plugin.attributes import symbol, value_of
 from opwright.plugin.combinations import AutoTuneCombination, Combination, merge
-from opwright.plugin.definition import Definition, call, conditions
-from opwright.plugin.launch import Fill, FloatAttribute, Launch, Variant, guards, integer_type, variants
+from opwright.plugin.definition import Definition, Input, call, conditions
+from opwright.plugin.launch import Fill, Launch, SizesKnown
+from opwright.plugin.paths import Leaf, Option, Requirement, explore
 from opwright.plugin.quick import as_launch, compiling
-from opwright.plugin.symbolic import SymInt
-from opwright.plugin.tensors import TensorDesc, Workspace, input_desc, workspaces
+from opwright.plugin.shapes import merge as merge_shapes
+from opwright.plugin.shapes import rank_of
+from opwright.plugin.symbolic import as_int
+from opwright.plugin.tensors import Size, SizeTensor, TensorDesc, Workspace, input_desc, sizes, workspaces
 
 
 @dataclass
 class Plan:
-    """What one combination and tactic runs, in order."""
+    """What one path of a combination and tactic runs, in order."""
 
-    steps: list[Launch | Fill]
+    steps: list[Launch | Fill | SizesKnown]
     workspaces: list[Workspace]
+
+
+@dataclass
+class Tactic:
+    """One tactic of one combination: its paths, of which a call takes the one whose conditions hold."""
+
+    id: int
+    text: str
+    paths: list[Leaf[Plan]]
 
 
 @dataclass
@@ -33,57 +45,41 @@ class Traced:
 
     definition: Definition
     outputs: list[TensorDesc]
-    conditions: list[tuple[str, str]]
+    sizes: list[Size]
+    requirements: list[Requirement]
     combinations: list[Combination]
-    plans: dict[tuple[int, int], Plan]  # by combination and tactic
+    tactics: dict[int, list[Tactic]]  # by combination
+    cost: tuple[Expr, Expr] | None = None
 
 
 @dataclass
-class Kernels:
-    """The kernels of a library: a text for each, shared by launches that are alike."""
+class _Registered:
+    outputs: list[TensorDesc]
+    sizes: list[Size]
+    required: list[tuple[Expr, str]]
 
-    roots: list[Path]
-    entries: list[dict[str, Any]] = field(default_factory=list)
-    texts: dict[str, str] = field(default_factory=dict)  # by path in the workspace
-    _ids: dict[Any, str] = field(default_factory=dict)
 
-    def add(self, op: str, launch: Launch, variant: Variant) -> str:
-        """The id of a kernel for this launch."""
-        signature, divisible, params = {}, [], []
-        position = 0
-        for index, name in enumerate(launch.kernel.arg_names):
-            if name in launch.constants:
-                signature[name] = "constexpr"
-                continue
-            argument = launch.arguments[position]
-            if argument.pointer:
-                signature[name] = f"*{argument.dtype.triton}"  # type: ignore[union-attr]
-                params.append({"kind": "pointer"})
-            else:
-                kind = argument.dtype.triton if argument.dtype else integer_type(argument, variant)
-                signature[name] = kind
-                params.append({"kind": "scalar", "dtype": argument.dtype.name if argument.dtype else kind})
-            if position in variant.divisible:
-                divisible.append(index)
-            position += 1
-        key = (id(launch.kernel), tuple(signature.items()), repr(sorted(launch.constants.items())), tuple(divisible),
-               tuple(launch.options.items()))  # fmt: skip
-        if key in self._ids:
-            return self._ids[key]
-        text = ttir.make_ttir(
-            launch.kernel, signature, launch.constants, divisible, roots=[launch.file.parent], **launch.options
-        )
-        if launch.file.parent not in self.roots:
-            self.roots.append(launch.file.parent)
-        number = sum(entry["name"] == launch.name for entry in self.entries)
-        path = f"{op}/{launch.name}.{number}.ttir"
-        self.texts[path] = text
-        self._ids[key] = f"{op}.{launch.name}.{number}"
-        self.entries.append({
-            "id": self._ids[key], "name": launch.name, "file": launch.file.name, "line": launch.line, "ttir": path,
-            "sha256": hashlib.sha256(text.encode()).hexdigest(), "params": params,
-        })  # fmt: skip
-        return self._ids[key]
+class Known:
+    """Values that are known when an operator is built, for questions of a path."""
+
+    def __init__(self, definition: Definition) -> None:
+        self.definition = definition
+        self.ranks = definition.ranks
+
+    def value(self, leaf: Expr) -> Any:
+        """The value of an attribute or of a rank on this path; None of what only a call knows."""
+        attributes = self.definition.attributes
+        if isinstance(leaf, Name) and leaf.name in attributes:
+            return value_of(attributes[leaf.name])
+        if isinstance(leaf, Item):
+            return value_of(attributes[leaf.name])[leaf.index]
+        if isinstance(leaf, Op) and isinstance(leaf.args[0], Name):
+            name = leaf.args[0].name
+            if leaf.op == "len":
+                return len(value_of(attributes[name]))
+            if leaf.op == "rank":
+                return rank_of(name)
+        return None
 
 
 def trace(definition: Definition) -> Traced:
@@ -93,80 +89,58 @@ def trace(definition: Definition) -> Traced:
             f"{definition.id} has no aot_impl, expected one: it returns the launch of a @triton.jit kernel",
             where=definition.where, hint=f'@opwright.plugin.aot_impl("{definition.id}")',
         )  # fmt: skip
-    with conditions() as required:
-        outputs = _outputs(definition)
-    combinations = _combinations(definition, outputs)
-    plans = {}
-    for row, combination in enumerate(combinations):
-        for tactic in combination.tactics:
-            plans[row, tactic] = _plan(definition, outputs, combination, tactic)
-    return Traced(definition, outputs, required, combinations, plans)
+    known = Known(definition)
+    try:
+        registered = explore(lambda: _register(definition), known)
+        outputs = _merge_outputs(definition, registered.leaves)
+        combinations = _combinations(definition, outputs, known)
+        requirements = [
+            Requirement(leaf.conditions, test, text) for leaf in registered.leaves for test, text in leaf.result.required
+        ] + registered.requirements
+        tactics: dict[int, list[Tactic]] = {}
+        for row, combination in enumerate(combinations):
+            tactics[row] = []
+            for tactic in combination.tactics:
+                found, more = _tactics(definition, combination, tactic, known)
+                tactics[row] += found
+                requirements += more
+    except InputError as e:
+        raise e.at(f"{definition.where}: {definition.id}") from None
+    return Traced(definition, outputs, registered.leaves[0].result.sizes, requirements, combinations, tactics,
+                  _cost(definition, outputs, known))  # fmt: skip
 
 
-def operator(traced: Traced, kernels: Kernels) -> dict[str, Any]:
-    """The operator in a build request; its kernels are compiled to TTIR here."""
-    definition = traced.definition
-    tensors = [*definition.inputs, *(output.name for output in traced.outputs)]
-    variables = [f"T{i}" for i in range(len(tensors))]
-    op: dict[str, Any] = {
-        "name": definition.name, "namespace": definition.namespace, "version": definition.version, "doc": definition.doc,
-        "typevars": [
-            {"name": variable, "types": list(dict.fromkeys(row.types[i].name for row in traced.combinations))}
-            for i, variable in enumerate(variables)
-        ],
-        "combos": [[dtype.name for dtype in row.types] for row in traced.combinations],
-        "inputs": [
-            {"name": name, "type": variable} | ({"rank": definition.ranks[name]} if name in definition.ranks else {})
-            for name, variable in zip(definition.inputs, variables, strict=False)
-        ],
-        "outputs": [
-            {"name": output.name, "type": variable, "shape": output.shape_expr.slices}
-            | ({"alias": output.alias_of, "inplace": True} if output.alias_of else {})
-            for output, variable in zip(traced.outputs, variables[len(definition.inputs) :], strict=True)
-        ],
-        "attrs": [
-            {"name": a.name, "kind": a.kind} | ({} if a.default is None else {"default": a.default})
-            for a in definition.attributes
-        ],
-    }  # fmt: skip
-    tactics = sorted({tactic for row in traced.combinations for tactic in row.tactics})
-    op["tactics"] = [{"id": tactic, "text": ""} for tactic in tactics]
-    if traced.conditions:
-        op["valid"] = " and ".join(f"({text})" for text, _ in traced.conditions)
-        op["valid_text"] = "; ".join(message for _, message in traced.conditions)
-    op["plans"] = []
-    for (row, tactic), plan in traced.plans.items():
-        launches = [{"fill": space.name} for space in plan.workspaces if space.zero]
-        launches += [_step(definition, step, kernels) for step in plan.steps]
-        op["plans"].append({"combo": row, "device": "cpu", "tactic": tactic, "launches": launches})
-        if plan.workspaces:
-            op["plans"][-1]["workspace"] = [
-                {"name": space.name, "dtype": space.element.name, "elements": show(space.shape_expr.numel().expr)}
-                for space in plan.workspaces
-                if space.element
-            ]
-    return op
+def _values(
+    definition: Definition, types: Mapping[str, DType] | None = None, **more: Any
+) -> Mapping[str, Callable[[], Any]]:
+    """What stands for the inputs and attributes; `types` are those of a combination."""
+    values: dict[str, Callable[[], Any]] = {}
+    for tensor in definition.inputs:
+        values[tensor.name] = lambda tensor=tensor: _input(tensor, types and types[tensor.name])  # type: ignore[misc]
+    for name, attribute in definition.attributes.items():
+        values[name] = lambda attribute=attribute: symbol(attribute)  # type: ignore[misc]
+    for name, value in more.items():
+        values[name] = lambda value=value: value  # type: ignore[misc]
+    return values
 
 
-def _step(definition: Definition, launch: Launch | Fill, kernels: Kernels) -> dict[str, Any]:
-    if isinstance(launch, Fill):
-        return {"fill": launch.tensor}
-    choices = []
-    for variant in variants(launch):
-        needs = guards(launch, variant)
-        choices.append(({"guards": needs} if needs else {}) | {"kernel": kernels.add(definition.name, launch, variant)})
-    return {"grid": launch.grid, "args": [a.text for a in launch.arguments], "variants": choices}
+def _input(tensor: Input, dtype: DType | None) -> TensorDesc | None:
+    if tensor.optional:
+        there = Op("present", (Name(tensor.name),))
+        options = [Option(True, there), Option(False, Op("not", (there,)))]
+        if not paths.ask(f"presence of {tensor.name}", lambda: options):
+            return None
+    desc = input_desc(tensor.name, tensor.rank, dtype)
+    desc.host, desc.strided = tensor.host, tensor.strided
+    return desc
 
 
-def _symbols(definition: Definition) -> dict[str, Any]:
-    return {
-        a.name: FloatAttribute(a.name) if a.kind == "float" else SymInt(Name(a.name)) for a in definition.attributes
-    }
+# -- register
 
 
-def _outputs(definition: Definition) -> list[TensorDesc]:
-    inputs = {name: input_desc(name, definition.ranks.get(name)) for name in definition.inputs}
-    found = call(definition, definition.register, inputs | _symbols(definition))
+def _register(definition: Definition) -> _Registered:
+    with conditions() as required, sizes() as found_sizes:
+        found = call(definition, definition.register, _values(definition))
     outputs = list(found) if isinstance(found, (tuple, list)) else [found]
     for output in outputs:
         if not isinstance(output, TensorDesc) or output.name:
@@ -177,34 +151,63 @@ def _outputs(definition: Definition) -> list[TensorDesc]:
     names = definition.output_names or (
         ("out",) if len(outputs) == 1 else tuple(f"out{i}" for i in range(len(outputs)))
     )
-    if len(names) != len(outputs) or len(set(names)) != len(names) or set(names) & set(definition.inputs):
+    if len(names) != len(outputs) or len(set(names)) != len(names) or set(names) & {i.name for i in definition.inputs}:
         raise InputError(
             f"the outputs are named {', '.join(names)}, expected {len(outputs)} names of their own",
             where=definition.where,
         )
     for name, output in zip(names, outputs, strict=True):
         output.name = name
-    return outputs
+        output.shape_expr.name = name
+    unwritten = [size.name for size in found_sizes if not any(_is_of(output, size) for output in outputs)]
+    if unwritten:
+        raise InputError("a size_tensor is no output, expected register to return it: a kernel writes the size there",
+                         where=definition.where)  # fmt: skip
+    return _Registered(outputs, found_sizes, required)
 
 
-def _combinations(definition: Definition, outputs: Sequence[TensorDesc]) -> list[Combination]:
-    names = [*definition.inputs, *(output.name for output in outputs)]
+def _is_of(output: TensorDesc, size: Size) -> bool:
+    return isinstance(output, SizeTensor) and output.size == size
+
+
+def _merge_outputs(definition: Definition, leaves: Sequence[Leaf[_Registered]]) -> list[TensorDesc]:
+    """The outputs of all paths in one: their sizes depend on the paths' conditions."""
+
+    def facts(registered: _Registered) -> list[Any]:
+        return [(o.name, o.element, o.same_as, o.alias_of, isinstance(o, SizeTensor)) for o in registered.outputs] + [
+            registered.sizes
+        ]
+
+    first = leaves[0].result
+    if any(facts(leaf.result) != facts(first) for leaf in leaves):
+        raise InputError(
+            "register returns outputs of different numbers, types or aliases for different calls, expected the same but for sizes",
+            where=definition.where,
+        )
+    for i, output in enumerate(first.outputs):
+        shapes = [(leaf.condition, leaf.result.outputs[i].shape_expr) for leaf in leaves]
+        output.shape_expr = merge_shapes(shapes, f"the output {output.name!r}")
+        output.shape_expr.name = output.name
+    return first.outputs
+
+
+# -- autotune
+
+
+def _combinations(definition: Definition, outputs: Sequence[TensorDesc], known: Known) -> list[Combination]:
+    names = [*(tensor.name for tensor in definition.inputs), *(output.name for output in outputs)]
     if definition.autotune is None:
         raise InputError(
             f"{definition.id} has no autotune, expected one: it says which element types there are",
             where=definition.where,
             hint=f'AutoTuneCombination("{", ".join(["FP32|FP16"] * len(names))}")',
         )
-    inputs = {name: input_desc(name, definition.ranks.get(name)) for name in definition.inputs}
-    found = call(definition, definition.autotune, inputs | _symbols(definition) | {"outputs": tuple(outputs)})
-    wrong = [each for each in found or [] if not isinstance(each, AutoTuneCombination)]
-    if not found or wrong:
-        raise InputError(f"autotune returned {wrong[0] if wrong else found!r}, expected a list of AutoTuneCombination",
-                         where=definition.where)  # fmt: skip
-    try:
-        rows = merge([row for each in found for row in each.rows(names)])
-    except InputError as e:
-        raise e.at(f"{definition.where}: {definition.id}: autotune") from None
+    autotune = definition.autotune
+    leaves = explore(lambda: _rows(definition, autotune, outputs, names), known).leaves
+    if any(leaf.result != leaves[0].result for leaf in leaves):
+        raise InputError("autotune returns different combinations for different calls, expected the same for all",
+                         where=definition.where, hint="decide in aot_impl")  # fmt: skip
+    rows = leaves[0].result
     for row in rows:
         types = dict(zip(names, row.types, strict=True))
         for output in outputs:
@@ -218,30 +221,88 @@ def _combinations(definition: Definition, outputs: Sequence[TensorDesc]) -> list
     return rows
 
 
-def _plan(definition: Definition, outputs: Sequence[TensorDesc], row: Combination, tactic: int) -> Plan:
+def _rows(
+    definition: Definition, autotune: Callable, outputs: Sequence[TensorDesc], names: Sequence[str]
+) -> list[Combination]:
+    found = call(definition, autotune, _values(definition, outputs=tuple(outputs)))
+    wrong = [each for each in found or [] if not isinstance(each, AutoTuneCombination)]
+    if not found or wrong:
+        raise InputError(f"autotune returned {wrong[0] if wrong else found!r}, expected a list of AutoTuneCombination",
+                         where=definition.where)  # fmt: skip
+    try:
+        return merge([row for each in found for row in each.rows(names)])
+    except InputError as e:
+        raise e.at(f"{definition.where}: {definition.id}: autotune") from None
+
+
+# -- aot_impl
+
+
+def _tactics(
+    definition: Definition, row: Combination, tactic: int, known: Known
+) -> tuple[list[Tactic], list[Requirement]]:
+    """The author's tactic: one, or one for each configuration of kernels with @triton.autotune."""
+
+    def plan() -> Plan:
+        return _plan(definition, row, tactic)
+
+    first = explore(plan, known)
+    explored = [first, *(explore(plan, known, config) for config in range(1, first.configs))]
+    if first.configs == 1:
+        return [Tactic(tactic, "", first.leaves)], first.requirements
+    base = 0 if row.tactics == (1,) else 1000 * tactic
+    tactics = [
+        Tactic(base + number, "; ".join(each.leaves[0].configs), each.leaves) for number, each in enumerate(explored, 1)
+    ]
+    return tactics, [requirement for each in explored for requirement in each.requirements]
+
+
+def _plan(definition: Definition, row: Combination, tactic: int) -> Plan:
     assert definition.aot_impl
-    count = len(definition.inputs)
-    inputs = {
-        name: input_desc(name, definition.ranks.get(name), dtype)
-        for name, dtype in zip(definition.inputs, row.types[:count], strict=True)
-    }
-    typed = tuple(
-        TensorDesc(output.name, output.shape_expr, dtype)
-        for output, dtype in zip(outputs, row.types[count:], strict=True)
-    )
-    more = {"outputs": typed, "tactic": tactic}
+    registered = _register(definition)
+    names = [*(tensor.name for tensor in definition.inputs), *(output.name for output in registered.outputs)]
+    types = dict(zip(names, row.types, strict=True))
+    outputs = tuple(registered.outputs)
+    for output in outputs:
+        output.element = types[output.name]
+    values = _values(definition, types, outputs=outputs, tactic=tactic)
     with workspaces() as spaces, compiling():
-        found = call(definition, definition.aot_impl, inputs | _symbols(definition) | more)
+        found = call(definition, definition.aot_impl, values)
         if isinstance(found, tuple) and len(found) == 4 and isinstance(found[0], str):
             try:
-                found = as_launch(found, list(inputs.values()), typed)
+                given = [values[tensor.name]() for tensor in definition.inputs]
+                found = as_launch(found, [tensor for tensor in given if tensor is not None], outputs)
             except InputError as e:
                 raise e.at(f"{definition.where}: {definition.id}: aot_impl") from None
     steps = list(found) if isinstance(found, (tuple, list)) else [found]
-    if not steps or not all(isinstance(step, (Launch, Fill)) for step in steps):
+    if not steps or not all(isinstance(step, (Launch, Fill, SizesKnown)) for step in steps):
         raise InputError(
             f"{definition.id}: aot_impl returned {found!r}, expected opwright.plugin.launch(...), a list of them, or "
             "(name, code, KernelLaunchParams, SymIntExprs)",
             where=definition.where,
         )
+    if sum(isinstance(step, SizesKnown) for step in steps) > bool(registered.sizes):
+        raise InputError(
+            f"{definition.id}: aot_impl has sizes_known, expected it once, in an operator with a size_tensor",
+            where=definition.where,
+        )
     return Plan(steps, spaces)
+
+
+def _cost(definition: Definition, outputs: Sequence[TensorDesc], known: Known) -> tuple[Expr, Expr] | None:
+    if definition.cost is None:
+        return None
+    function = definition.cost
+    leaves = explore(lambda: call(definition, function, _values(definition, outputs=tuple(outputs))), known).leaves
+    for leaf in leaves:
+        if not isinstance(leaf.result, tuple) or len(leaf.result) != 2:
+            raise InputError(f"cost returned {leaf.result!r}, expected (floating-point operations, bytes)",
+                             where=definition.where)  # fmt: skip
+    made: list[Expr] = []
+    for which in (0, 1):
+        expr = as_int(leaves[-1].result[which]).expr
+        for leaf in reversed(leaves[:-1]):
+            assert leaf.condition is not None
+            expr = Op("select", (leaf.condition, as_int(leaf.result[which]).expr, expr))
+        made.append(expr)
+    return made[0], made[1]

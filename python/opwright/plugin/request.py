@@ -1,0 +1,202 @@
+"""From traced definitions to a build request (docs/abi.md, Requests); kernels are compiled to TTIR here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from opwright import ttir
+from opwright.expressions import Expr, Num, Op, show
+from opwright.plugin.launch import Fill, Launch, SizesKnown, Variant, guards, integer_type, variants
+from opwright.plugin.paths import Leaf, Requirement, all_of
+from opwright.plugin.tensors import SizeTensor
+from opwright.plugin.trace import Plan, Tactic, Traced
+
+
+@dataclass
+class Kernels:
+    """The kernels of a library: a text for each, shared by launches that are alike."""
+
+    roots: list[Path]
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    texts: dict[str, str] = field(default_factory=dict)  # by path in the workspace
+    _ids: dict[Any, str] = field(default_factory=dict)
+
+    def add(self, op: str, launch: Launch, variant: Variant) -> str:
+        """The id of a kernel for this launch."""
+        signature, divisible, params = {}, [], []
+        position = 0
+        for index, name in enumerate(launch.kernel.arg_names):
+            if name in launch.constants:
+                signature[name] = "constexpr"
+                continue
+            argument = launch.arguments[position]
+            if argument.pointer:
+                signature[name] = f"*{argument.dtype.triton}"  # type: ignore[union-attr]
+                params.append({"kind": "pointer"})
+            else:
+                kind = argument.dtype.triton if argument.dtype else integer_type(argument, variant)
+                signature[name] = kind
+                params.append({"kind": "scalar", "dtype": argument.dtype.name if argument.dtype else kind})
+            if position in variant.divisible:
+                divisible.append(index)
+            position += 1
+        key = (id(launch.kernel), tuple(signature.items()), repr(sorted(launch.constants.items())), tuple(divisible),
+               tuple(launch.options.items()))  # fmt: skip
+        if key in self._ids:
+            return self._ids[key]
+        text = ttir.make_ttir(
+            launch.kernel, signature, launch.constants, divisible, roots=[launch.file.parent], **launch.options
+        )
+        if launch.file.parent not in self.roots:
+            self.roots.append(launch.file.parent)
+        number = sum(entry["name"] == launch.name for entry in self.entries)
+        path = f"{op}/{launch.name}.{number}.ttir"
+        self.texts[path] = text
+        self._ids[key] = f"{op}.{launch.name}.{number}"
+        self.entries.append({
+            "id": self._ids[key], "name": launch.name, "file": launch.file.name, "line": launch.line, "ttir": path,
+            "sha256": hashlib.sha256(text.encode()).hexdigest(), "params": params,
+        })  # fmt: skip
+        return self._ids[key]
+
+
+class _Vars:
+    """Conditions that several places of an operator use, each under a name."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+
+    def name(self, condition: Expr) -> str:
+        """The var that has the condition's value."""
+        return self._names.setdefault(show(condition), f"case{len(self._names)}")
+
+    def entries(self) -> list[list[str]]:
+        return [[name, text] for text, name in self._names.items()]
+
+
+def operator(traced: Traced, kernels: Kernels) -> dict[str, Any]:
+    """The operator in a build request."""
+    definition = traced.definition
+    tensors = [*(tensor.name for tensor in definition.inputs), *(output.name for output in traced.outputs)]
+    variables = [f"T{i}" for i in range(len(tensors))]
+    op: dict[str, Any] = {
+        "name": definition.name, "namespace": definition.namespace, "version": definition.version, "doc": definition.doc,
+        "typevars": [
+            {"name": variable, "types": list(dict.fromkeys(row.types[i].name for row in traced.combinations))}
+            for i, variable in enumerate(variables)
+        ],
+        "combos": [[dtype.name for dtype in row.types] for row in traced.combinations],
+        "inputs": [_input(tensor, variable) for tensor, variable in zip(definition.inputs, variables, strict=False)],
+        "outputs": [
+            _output(output, variable)
+            for output, variable in zip(traced.outputs, variables[len(definition.inputs) :], strict=True)
+        ],
+        "attrs": [_attribute(attribute) for attribute in definition.attributes.values()],
+    }  # fmt: skip
+    known = {tactic.id: tactic.text for row in traced.tactics.values() for tactic in row}
+    op["tactics"] = [{"id": number, "text": known[number]} for number in sorted(known)]
+    if traced.sizes:
+        written = {output.size.name: output.name for output in traced.outputs if isinstance(output, SizeTensor)}
+        op["sizes"] = [
+            {"name": size.name, "output": written[size.name], "upper": show(size.upper), "typical": show(size.typical)}
+            for size in traced.sizes
+        ]
+    if traced.requirements:
+        op["valid"], op["valid_text"] = _valid(traced.requirements)
+    if traced.cost:
+        op["flops"], op["bytes"] = map(show, traced.cost)
+    cases = _Vars()
+    op["plans"] = [
+        _plan(definition.name, row, tactic, kernels, cases) for row, tactics in traced.tactics.items() for tactic in tactics
+    ]
+    if cases.entries():
+        op["vars"] = cases.entries()
+    return op
+
+
+def _input(tensor: Any, variable: str) -> dict[str, Any]:
+    entry = {"name": tensor.name, "type": variable}
+    if tensor.rank is not None:
+        entry["rank"] = tensor.rank
+    return entry | {flag: True for flag in ("optional", "host", "strided") if getattr(tensor, flag)}
+
+
+def _output(output: Any, variable: str) -> dict[str, Any]:
+    entry = {"name": output.name, "type": variable, "shape": output.shape_expr.slices}
+    if isinstance(output, SizeTensor):
+        entry["size"] = True
+    if output.alias_of:
+        entry |= {"alias": output.alias_of, "inplace": True}
+    return entry
+
+
+def _attribute(attribute: Any) -> dict[str, Any]:
+    entry = {"name": attribute.name, "kind": attribute.kind}
+    if attribute.default is not None:
+        entry["default"] = attribute.default
+    if attribute.kind == "enum":
+        entry["choices"] = list(attribute.choices)
+    elif attribute.kind == "string" and attribute.used:
+        entry |= {"kind": "enum", "choices": attribute.known()}
+    return entry
+
+
+def _valid(requirements: Sequence[Requirement]) -> tuple[str, str]:
+    """The condition of the operator, and the texts of its parts: a value of -2 - k says that part k does not hold."""
+    texts: list[str] = []
+    expr: Expr = Num(1)
+    for requirement in requirements:
+        if requirement.text not in texts:
+            texts.append(requirement.text)
+    for requirement in reversed(requirements):
+        failed = Num(-2 - texts.index(requirement.text))
+        expr = Op("select", (all_of([*requirement.given, Op("not", (requirement.test,))]), failed, expr))
+    return show(expr), "\n".join(texts)
+
+
+def _plan(op: str, row: int, tactic: Tactic, kernels: Kernels, cases: _Vars) -> dict[str, Any]:
+    plan: dict[str, Any] = {"combo": row, "device": "cpu", "tactic": tactic.id, "launches": []}
+    workspace = []
+    for number, path in enumerate(tactic.paths):
+        # of a single path the operator's condition is enough
+        when = cases.name(path.condition) if path.condition and len(tactic.paths) > 1 else ""
+        names = {space.name: space.name if number == 0 else f"{space.name}_{number}" for space in path.result.workspaces}
+        for space in path.result.workspaces:
+            assert space.element
+            elements = space.shape_expr.numel().expr
+            if path.condition and when:
+                elements = Op("select", (path.condition, elements, Num(0)))
+            workspace.append({"name": names[space.name], "dtype": space.element.name, "elements": show(elements)})
+        plan["launches"] += _launches(op, path, when, names, kernels)
+    if workspace:
+        plan["workspace"] = workspace
+    return plan
+
+
+def _launches(
+    op: str, path: Leaf[Plan], when: str, names: dict[str, str], kernels: Kernels
+) -> list[dict[str, Any]]:
+    """The steps of one path, which run where its conditions hold."""
+    phase = 0
+    made: list[dict[str, Any]] = [{"fill": names[space.name]} for space in path.result.workspaces if space.zero]
+    for step in path.result.steps:
+        if isinstance(step, SizesKnown):
+            phase = 1
+        elif isinstance(step, Fill):
+            made.append({"fill": names.get(step.tensor, step.tensor)} | ({"phase": 1} if phase else {}))
+        else:
+            made.append(_launch(op, step, names, kernels) | ({"phase": 1} if phase else {}))
+    return [entry | ({"when": when} if when else {}) for entry in made]
+
+
+def _launch(op: str, launch: Launch, names: dict[str, str], kernels: Kernels) -> dict[str, Any]:
+    choices = []
+    for variant in variants(launch):
+        needs = guards(launch, variant)
+        choices.append(({"guards": needs} if needs else {}) | {"kernel": kernels.add(op, launch, variant)})
+    arguments = [f"ptr {names.get(a.text, a.text)}" if a.pointer else a.text for a in launch.arguments]
+    return {"grid": launch.grid, "args": arguments, "variants": choices}
