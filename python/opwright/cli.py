@@ -68,6 +68,14 @@ def build_command(
         str, typer.Option("--targets", help="what to compile for, separated by commas")
     ] = "cpu:x86-64-v3,cpu:x86-64-v4",
     ops: Annotated[str, typer.Option("--ops", help="ids of the operators to build, separated by commas; all")] = "",
+    attributes: Annotated[
+        list[str] | None,
+        typer.Option("--attr", metavar="NS::OP.NAME=VALUE", help="a value that the library is built for; repeatable"),
+    ] = None,
+    models: Annotated[
+        list[Path] | None,
+        typer.Option("--for", metavar="MODEL.onnx", help="build for the attributes and ranks of its nodes; repeatable"),
+    ] = None,
     workspace: Annotated[
         Path | None, typer.Option("--workspace", help="folder that keeps the request, the TTIR and compiled kernels")
     ] = None,
@@ -80,7 +88,9 @@ def build_command(
     levels = parse_targets(targets)
     wanted = [op.strip() for op in ops.split(",") if op.strip()]
     with _progress("build") as stage:
-        report = build(source, library, levels, wanted, workspace, stage)
+        report = build(
+            source, library, levels, wanted, workspace, stage, attributes=attributes or (), models=models or ()
+        )
     if as_json:
         print(json.dumps(report.as_dict(), indent=1))
         return

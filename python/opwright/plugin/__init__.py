@@ -19,13 +19,26 @@ The names are those of TensorRT's quickly deployable plugins (`import opwright.p
 `opwright build FILE.py -o LIB.so` makes a plugin library of them.
 """
 
+from opwright.plugin.attributes import length
 from opwright.plugin.combinations import AutoTuneCombination, DataType
 from opwright.plugin.definition import aot_impl, autotune, cost, impl, register, require
+from opwright.plugin.eager import Tensor, call
 from opwright.plugin.launch import launch, scalar, sizes_known, zero
 from opwright.plugin.quick import KernelLaunchParams, SymExprs, SymInt32, SymIntExprs
 from opwright.plugin.shapes import Shape, ShapeExprs
 from opwright.plugin.symbolic import (
-    ShapeExpr, SymFloat, SymInt, cdiv, ceil, floor, maximum, minimum, next_power_of_2, one_of, sqrt, where,
+    ShapeExpr,
+    SymFloat,
+    SymInt,
+    cdiv,
+    ceil,
+    floor,
+    maximum,
+    minimum,
+    next_power_of_2,
+    one_of,
+    sqrt,
+    where,
 )  # fmt: skip
 from opwright.plugin.tensors import SizeTensor, TensorDesc, from_shape_expr, size_tensor, workspace
 
@@ -33,7 +46,7 @@ max, min = maximum, minimum  # QDP's names
 
 __all__ = [
     "AutoTuneCombination", "DataType", "KernelLaunchParams", "Shape", "ShapeExpr", "ShapeExprs", "SizeTensor", "SymExprs", "SymFloat",
-    "SymInt", "SymInt32", "SymIntExprs", "TensorDesc", "aot_impl", "autotune", "cdiv", "ceil", "cost", "floor", "from_shape_expr",
-    "impl", "launch", "max", "maximum", "min", "minimum", "next_power_of_2", "one_of", "register", "require", "scalar", "size_tensor",
+    "SymInt", "SymInt32", "SymIntExprs", "Tensor", "TensorDesc", "aot_impl", "autotune", "call", "cdiv", "ceil", "cost", "floor", "from_shape_expr",
+    "impl", "launch", "length", "max", "maximum", "min", "minimum", "next_power_of_2", "one_of", "register", "require", "scalar", "size_tensor",
     "sizes_known", "sqrt", "where", "workspace", "zero",
 ]  # fmt: skip

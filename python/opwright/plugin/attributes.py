@@ -10,7 +10,7 @@ import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -26,9 +26,7 @@ _SCALARS = {int: "int", float: "float", bool: "bool", str: "string", DataType: "
 _LISTS = {"int": "ints", "float": "floats", "bool": "bools", "string": "strings"}
 _ELEMENTS = {"ints": "int", "floats": "float", "bools": "bool", "strings": "string"}
 
-EXPECTED = (
-    "TensorDesc, int, float, bool, str, DataType, an Enum, Literal['a', 'b'], list of int, float, bool or str, or a NumPy array type"
-)
+EXPECTED = "TensorDesc, int, float, bool, str, DataType, an Enum, Literal['a', 'b'], list of int, float, bool or str, or a NumPy array type"
 
 
 @dataclass
@@ -150,7 +148,9 @@ def declare(name: str, annotation: Any, default: Any) -> Attribute | None:
         try:
             attribute.default = attribute.check(default)
         except InputError as e:
-            raise InputError(f"the default of {name!r} is {default!r}, expected {e.message.partition('expected ')[2]}") from None
+            raise InputError(
+                f"the default of {name!r} is {default!r}, expected {e.message.partition('expected ')[2]}"
+            ) from None
     return attribute
 
 
@@ -189,9 +189,7 @@ def symbol(attribute: Attribute) -> Any:
         return SymFloat(Name(attribute.name))
     if attribute.kind in ("ints", "floats", "bools"):
         return ListAttribute(attribute)
-    if attribute.known():
-        return value_of(attribute)
-    return UnknownAttribute(attribute)
+    return value_of(attribute) if attribute.kind == "enum" else LazyAttribute(attribute)
 
 
 def value_of(attribute: Attribute) -> Any:
@@ -211,10 +209,10 @@ def value_of(attribute: Attribute) -> Any:
                 hint=f"give values: @register(..., choices={{{attribute.name!r}: [...]}}), "
                 f"`opwright build --attr ns::op.{attribute.name}=VALUE`, or --for MODEL.onnx",
             )
-        return [Option(attribute.python(value), attribute.equals(value)) for value in values]
+        return [Option(attribute.python(value), attribute.equals(value), str(value)) for value in values]
 
     every = attribute.kind in ("enum", "bool")
-    text = "" if every else f"{attribute.name} is none of {', '.join(map(str, attribute.known()))}, for which this library was built"
+    text = "" if every else f"{attribute.name} is none of {{values}}, for which this library was built"
     return paths.ask(f"attribute {attribute.name}", options, otherwise=text)
 
 
@@ -256,32 +254,57 @@ class ListAttribute(Sequence):
             raise AttributeError(name)
         return getattr(np.asarray(self._value()), name)  # size, shape, tolist, ...
 
-    @property
-    def length(self) -> SymInt:
-        """The number of elements, as a symbol."""
-        return SymInt(Op("len", (Name(self._attribute.name),)))
-
     def __repr__(self) -> str:
         return f"attribute {self._attribute.name}"
 
 
-class UnknownAttribute:
-    """A text or element type of which no value is known: it may be passed on, but not looked at."""
+def length(values: Sequence) -> Any:
+    """The number of elements of a list attribute, as a symbol: `len` is its Python value."""
+    return SymInt(Op("len", (Name(values._attribute.name),))) if isinstance(values, ListAttribute) else len(values)
+
+
+class LazyAttribute:
+    """A text, an element type or a list of texts: passed on it is the attribute, looked at it is the value of this path."""
 
     def __init__(self, attribute: Attribute) -> None:
         self._attribute = attribute
 
-    def _look(self, *_: Any) -> NoReturn:
-        value_of(self._attribute)
-        raise AssertionError
+    @property
+    def value(self) -> Any:
+        """The value of this path."""
+        return value_of(self._attribute)
 
-    __eq__ = __str__ = __len__ = __iter__ = __getitem__ = __bool__ = __contains__ = __format__ = _look  # type: ignore[assignment]
-    __hash__ = None  # type: ignore[assignment]
+    def __eq__(self, other: Any) -> bool:
+        return self.value == other
+
+    def __hash__(self) -> int:
+        return hash(self.value)
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.value, spec)
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.value)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.value[index]
+
+    def __contains__(self, item: Any) -> bool:
+        return item in self.value
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        self._look()
+        return getattr(self.value, name)
 
     def __repr__(self) -> str:
         return f"attribute {self._attribute.name}"

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from opwright.errors import InputError
+from opwright.plugin import uses
 from opwright.plugin.definition import Definition, collected
 from opwright.plugin.request import Kernels, operator
 from opwright.plugin.trace import trace
@@ -47,15 +48,20 @@ class Report:
 
 def build(
     source: Path, library: Path, cpu_levels: Sequence[str] = CPU_LEVELS, ops: Sequence[str] = (),
-    workspace: Path | None = None, progress: Progress = lambda stage: None,
+    workspace: Path | None = None, progress: Progress = lambda stage: None, *, attributes: Sequence[str] = (),
+    models: Sequence[Path] = (),
 ) -> Report:  # fmt: skip
-    """Builds the definitions of a file, or some of them. Raises OpwrightError; an earlier library is untouched then."""
+    """Builds the definitions of a file, or some of them. `attributes` (ns::op.name=VALUE) and the nodes of ONNX models are values that the
+    library is built for. Raises OpwrightError; an earlier library is untouched then."""
     library = library.absolute()
     if not re.fullmatch(r"[\w.+-]+\.so", library.name):
         raise InputError(f"the library {str(library)!r}, expected a file name that ends in .so", hint="-o libadd.so")
     clock = Clock(progress)
     with clock.stage("definitions"):
         definitions = load(source.absolute(), ops)
+        uses.add_given(definitions, attributes)
+        for model in models:
+            uses.add_model(definitions, model)
         traced = [trace(definition) for definition in definitions]
     core = import_core()
     if workspace is not None:

@@ -46,7 +46,9 @@ def _configure(tuner: Any, arguments: dict[str, Any], what: str) -> None:
         if name in arguments and name in _LAUNCH:
             continue  # the launch's own
         if name in arguments:
-            raise InputError(f"{what}: found {name!r} twice, expected it from the configurations of @triton.autotune alone")
+            raise InputError(
+                f"{what}: found {name!r} twice, expected it from the configurations of @triton.autotune alone"
+            )
         arguments[name] = value
 
 

@@ -67,8 +67,16 @@ class Definition:
         return f"{self.file}:{self.line}"
 
 
+@dataclass
+class _Conditions:
+    """What a register function requires: of calls to come, or with `concrete` of the arrays that are there."""
+
+    concrete: bool
+    found: list[tuple[Expr, str]] = field(default_factory=list)
+
+
 _definitions: dict[str, Definition] = {}
-_conditions: ContextVar[list[tuple[Expr, str]]] = ContextVar("_conditions")
+_conditions: ContextVar[_Conditions] = ContextVar("_conditions")
 
 
 @contextmanager
@@ -148,19 +156,32 @@ def require(condition: Any, text: str = "") -> None:
         raise InputError("found require outside of register, expected it beside the shapes of the outputs")
     test = as_int(condition)
     if test.is_constant and not test:
-        raise InputError(f"the condition {text!r} never holds")
+        raise InputError(text if found.concrete and text else f"the condition {text!r} never holds")
     if not test.is_constant:
-        found.append((test.expr, text or show(test.expr)))
+        found.found.append((test.expr, text or show(test.expr)))
 
 
 @contextmanager
-def conditions() -> Iterator[list[tuple[Expr, str]]]:
+def conditions(concrete: bool = False) -> Iterator[list[tuple[Expr, str]]]:
     """What is required inside: expressions, and what to say where one does not hold."""
-    token = _conditions.set([])
+    conditions = _Conditions(concrete)
+    token = _conditions.set(conditions)
     try:
-        yield _conditions.get()
+        yield conditions.found
     finally:
         _conditions.reset(token)
+
+
+def find(op_id: str) -> Definition:
+    """A definition that this process has made."""
+    if op_id not in _definitions:
+        raise InputError(f"no operator {op_id!r} is registered, expected one of {', '.join(_definitions) or 'none'}")
+    return _definitions[op_id]
+
+
+def default_names(count: int) -> tuple[str, ...]:
+    """Of outputs whose names register does not give."""
+    return ("out",) if count == 1 else tuple(f"out{i}" for i in range(count))
 
 
 def call(definition: Definition, function: Callable, values: Mapping[str, Callable[[], Any]]) -> Any:
@@ -246,9 +267,14 @@ def _signature(function: Callable) -> tuple[dict[str, Input], dict[str, Attribut
             continue
         attribute = None if annotation is None else attribute_kinds.declare(name, annotation, default)
         if attribute is None:
-            found = "no annotation" if annotation is None else f"the annotation {getattr(annotation, '__name__', annotation)}"
+            found = (
+                "no annotation"
+                if annotation is None
+                else f"the annotation {getattr(annotation, '__name__', annotation)}"
+            )
             raise InputError(
-                f"parameter {name!r} has {found}, expected {attribute_kinds.EXPECTED}", hint="x: TensorDesc, alpha: float"
+                f"parameter {name!r} has {found}, expected {attribute_kinds.EXPECTED}",
+                hint="x: TensorDesc, alpha: float",
             )
         attributes[name] = attribute
     if not inputs:

@@ -11,7 +11,7 @@ from opwright import ttir
 from opwright.dtypes import BY_NAME, DType
 from opwright.errors import InputError
 from opwright.expressions import Name, Num, Real, show
-from opwright.plugin.attributes import UnknownAttribute
+from opwright.plugin.attributes import LazyAttribute
 from opwright.plugin.combinations import dtype_of
 from opwright.plugin.configurations import configured
 from opwright.plugin.symbolic import SymFloat, SymInt, as_float, as_int
@@ -111,9 +111,13 @@ def _constant(value: Any, name: str, what: str) -> Any:
             raise InputError(
                 f"{what}: the constant {name!r} is {show(value.expr)!r}, expected a value that is known when it is built",
                 hint=f"choose it by the tactic, say what it may be (opwright.plugin.one_of({show(value.expr)}, [64, 128])), or give the "
-                "parameter no tl.constexpr" if "one_of" in e.hint else e.hint,
+                "parameter no tl.constexpr"
+                if "one_of" in e.hint
+                else e.hint,
             ) from None
-    if isinstance(value, (TensorDesc, UnknownAttribute)):
+    if isinstance(value, LazyAttribute):
+        return value.value
+    if isinstance(value, TensorDesc):
         raise InputError(f"{what}: the constant {name!r} is {value!r}, expected a Python value")
     return value
 
@@ -139,7 +143,7 @@ def _argument(value: Any, name: str, what: str) -> Argument:
         return Argument(name, value.name, value.element, pointer=True)
     if isinstance(value, Scalar):
         return Argument(name, _number(value.value), value.dtype)
-    if isinstance(value, UnknownAttribute):
+    if isinstance(value, LazyAttribute):
         raise InputError(f"{what}: argument {name!r} is {value!r}, which is no number")
     if isinstance(value, bool):
         raise InputError(f"{what}: argument {name!r} is {value}, expected a tl.constexpr for it, or an integer")

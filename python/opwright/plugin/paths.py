@@ -28,6 +28,7 @@ class Option:
 
     value: Any
     condition: Expr
+    text: str = ""  # in messages, where it is not the value's
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,6 @@ class Leaf(Generic[Result]):
     def condition(self) -> Expr | None:
         """All conditions in one; None where there are none."""
         return all_of(self.conditions) if self.conditions else None
-
-
-class Impossible(InputError):
-    """The path is none: for example, a size of an axis that a tensor of this rank has not."""
 
 
 @dataclass
@@ -102,7 +99,7 @@ def answered(key: str) -> Any:
 def ask(key: str, options: Callable[[], Sequence[Option]], *, otherwise: str = "", tried: bool = False) -> Any:
     """The answer to a question on this path; the same one each time.
 
-    `otherwise` is what a call is refused with for which no option is right; without it, one always is. With `tried`, the options are
+    `otherwise` is what a call is refused with for which no option is right ({values} are the options); without it, one always is. With `tried`, the options are
     guesses of which those count that lead to a result.
     """
     walk = _walk.get()
@@ -110,7 +107,6 @@ def ask(key: str, options: Callable[[], Sequence[Option]], *, otherwise: str = "
     if key in walk.answers:
         return walk.answers[key]
     choices = options()
-    before = walk.conditions()
     number = len(walk.asked)
     taken = walk.prefix[number] if number < len(walk.prefix) else 0
     walk.asked.append(_Question(choices, taken, tried))
@@ -138,17 +134,19 @@ class Explored(Generic[Result]):
     configs: int
 
 
-def explore(function: Callable[[], Result], known: Any = None, config: int = 0) -> Explored[Result]:
-    """Runs the function once for each path."""
-    leaves: list[Leaf[Result]] = []
-    asked: dict[str, dict[str, Requirement]] = {}  # for each question that a call may have no answer to: its answers
+def explore(
+    function: Callable[[], Result], known: Any = None, *, same: Callable[[Result], Any], config: int = 0
+) -> Explored[Result]:
+    """Runs the function once for each path. Where all answers that a call may have lead to the same, by `same` of the results, the question
+    makes none."""
+    runs: list[_Run[Result]] = []
+    skipped: list[Exception] = []
     prefix: list[int] | None = []
-    configs, runs = 1, 0
-    impossible: Exception | None = None
+    configs = count = 0
     while prefix is not None:
         walk = _Walk(known, config, prefix)
-        runs += 1
-        if runs > _MOST:
+        count += 1
+        if count > _MOST:
             raise InputError(
                 f"the definition has more than {_MOST} paths, expected fewer conditions on symbols",
                 hint="write sizes as expressions: opwright.plugin.where(condition, a, b)",
@@ -156,33 +154,67 @@ def explore(function: Callable[[], Result], known: Any = None, config: int = 0) 
         with _walking(walk):
             try:
                 result = function()
-                leaves.append(Leaf(walk.conditions(), result, tuple(walk.labels)))
-                _note_answers(walk, asked)
+                runs.append(_Run(walk.asked, Leaf((), result, tuple(walk.labels)), same(result)))
                 configs = max(configs, walk.configs)
-            except (Impossible, IndexError) as e:
+            except (InputError, IndexError, ValueError) as e:
                 if not any(question.tried for question in walk.asked):
                     raise
-                impossible = e
+                skipped.append(e)
         prefix = _next(walk)
-    if not leaves:
-        assert impossible is not None
-        raise impossible
-    requirements = [
-        Requirement(first.given, any_of([answer.test for answer in answers.values()]), first.text)
-        for answers in asked.values()
-        for first in [next(iter(answers.values()))]
-    ]
-    return Explored(leaves, requirements, configs)
+    if not runs:
+        raise skipped[-1]
+    requirements: list[Requirement] = []
+    tree = _merge(runs, 0, (), requirements)
+    return Explored(
+        [Leaf(conditions, run.leaf.result, run.leaf.configs) for conditions, run in tree], requirements, configs
+    )
 
 
-def _note_answers(walk: _Walk, asked: dict[str, dict[str, Requirement]]) -> None:
-    """Adds the answers of a path that has led to a result."""
-    conditions = walk.conditions()
-    for number, question in enumerate(walk.asked):
-        if question.refusal:
-            given, test = conditions[:number], conditions[number]
-            key = f"{[show(e) for e in given]} {question.refusal}"
-            asked.setdefault(key, {})[show(test)] = Requirement(given, test, question.refusal)
+@dataclass(frozen=True)
+class _Run(Generic[Result]):
+    """One path as it was walked."""
+
+    asked: list[_Question]
+    leaf: Leaf[Result]
+    same: Any
+
+
+_Tree = list[tuple[tuple[Expr, ...], _Run]]
+
+
+def _merge(runs: Sequence[_Run], depth: int, given: tuple[Expr, ...], requirements: list[Requirement]) -> _Tree:
+    """The paths below a question, with their conditions from there on; what the questions need of a call is added."""
+    if len(runs[0].asked) == depth:
+        return [((), runs[0])]
+    question = runs[0].asked[depth]
+    by_answer: dict[int, list[_Run]] = {}
+    for run in runs:
+        by_answer.setdefault(run.asked[depth].taken, []).append(run)
+    below: dict[int, tuple[_Tree, list[Requirement]]] = {}
+    for answer, group in by_answer.items():
+        needs: list[Requirement] = []
+        tree = _merge(group, depth + 1, (*given, question.options[answer].condition), needs)
+        below[answer] = tree, needs
+    trees = [tree for tree, _ in below.values()]
+    if (
+        not question.refusal
+        and len(trees) == len(question.options)
+        and all(_shown(tree) == _shown(trees[0]) for tree in trees)
+    ):
+        # the requirements are those below one answer, without its condition
+        _merge(next(iter(by_answer.values())), depth + 1, given, requirements)
+        return trees[0]
+    tests = [question.options[answer].condition for answer in below]
+    if question.refusal:
+        values = ", ".join(question.options[answer].text or str(question.options[answer].value) for answer in below)
+        requirements.append(Requirement(given, any_of(tests), question.refusal.replace("{values}", values)))
+    for _, needs in below.values():
+        requirements += needs
+    return [((test, *conditions), run) for test, tree in zip(tests, trees, strict=True) for conditions, run in tree]
+
+
+def _shown(tree: _Tree) -> list[Any]:
+    return [([show(condition) for condition in conditions], run.same) for conditions, run in tree]
 
 
 def _next(walk: _Walk) -> list[int] | None:

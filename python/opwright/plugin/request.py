@@ -111,7 +111,9 @@ def operator(traced: Traced, kernels: Kernels) -> dict[str, Any]:
         op["flops"], op["bytes"] = map(show, traced.cost)
     cases = _Vars()
     op["plans"] = [
-        _plan(definition.name, row, tactic, kernels, cases) for row, tactics in traced.tactics.items() for tactic in tactics
+        _plan(definition.name, row, tactic, kernels, cases)
+        for row, tactics in traced.tactics.items()
+        for tactic in tactics
     ]
     if cases.entries():
         op["vars"] = cases.entries()
@@ -146,15 +148,13 @@ def _attribute(attribute: Any) -> dict[str, Any]:
 
 
 def _valid(requirements: Sequence[Requirement]) -> tuple[str, str]:
-    """The condition of the operator, and the texts of its parts: a value of -2 - k says that part k does not hold."""
-    texts: list[str] = []
+    """The condition of the operator, and its texts: a value of -2 - k says that what line k says does not hold. The minimum is the first
+    one that does not, so the last one has line 0."""
+    texts = list(dict.fromkeys(requirement.text for requirement in reversed(requirements)))
     expr: Expr = Num(1)
     for requirement in requirements:
-        if requirement.text not in texts:
-            texts.append(requirement.text)
-    for requirement in reversed(requirements):
-        failed = Num(-2 - texts.index(requirement.text))
-        expr = Op("select", (all_of([*requirement.given, Op("not", (requirement.test,))]), failed, expr))
+        failed = all_of([*requirement.given, Op("not", (requirement.test,))])
+        expr = Op("min", (expr, Op("select", (failed, Num(-2 - texts.index(requirement.text)), Num(1)))))
     return show(expr), "\n".join(texts)
 
 
@@ -164,7 +164,9 @@ def _plan(op: str, row: int, tactic: Tactic, kernels: Kernels, cases: _Vars) -> 
     for number, path in enumerate(tactic.paths):
         # of a single path the operator's condition is enough
         when = cases.name(path.condition) if path.condition and len(tactic.paths) > 1 else ""
-        names = {space.name: space.name if number == 0 else f"{space.name}_{number}" for space in path.result.workspaces}
+        names = {
+            space.name: space.name if number == 0 else f"{space.name}_{number}" for space in path.result.workspaces
+        }
         for space in path.result.workspaces:
             assert space.element
             elements = space.shape_expr.numel().expr
@@ -177,9 +179,7 @@ def _plan(op: str, row: int, tactic: Tactic, kernels: Kernels, cases: _Vars) -> 
     return plan
 
 
-def _launches(
-    op: str, path: Leaf[Plan], when: str, names: dict[str, str], kernels: Kernels
-) -> list[dict[str, Any]]:
+def _launches(op: str, path: Leaf[Plan], when: str, names: dict[str, str], kernels: Kernels) -> list[dict[str, Any]]:
     """The steps of one path, which run where its conditions hold."""
     phase = 0
     made: list[dict[str, Any]] = [{"fill": names[space.name]} for space in path.result.workspaces if space.zero]

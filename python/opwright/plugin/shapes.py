@@ -39,15 +39,13 @@ class ShapeExprs:
 
     def _fix(self, rank: int) -> None:
         if rank < len(self.head) + len(self.tail):
-            raise _beyond(len(self.head) or -len(self.tail), rank)
+            raise InputError(f"{self.tensor!r} has rank {rank}, expected {len(self.head) + len(self.tail)} or more")
         middle = [SymInt(Dim(self.tensor, axis)) for axis in range(len(self.head), rank - len(self.tail))]
         self.head, self.tail, self.tensor = [*self.head, *middle, *self.tail], [], ""
 
     def copy(self) -> ShapeExprs:
         """One that can be changed on its own."""
-        return (
-            ShapeExprs(self.head, self.tensor, self.tail) if self.any_rank else ShapeExprs(list(self.head))
-        )
+        return ShapeExprs(self.head, self.tensor, self.tail) if self.any_rank else ShapeExprs(list(self.head))
 
     @property
     def slices(self) -> list[str]:
@@ -112,7 +110,7 @@ class ShapeExprs:
             return negative_axis(index, self.tensor)
         axis = index.__index__()
         if not self.any_rank and not -len(self.head) <= axis < len(self.head):
-            raise _beyond(axis, len(self.head))
+            raise InputError(f"size {axis} of a tensor of rank {len(self.head)}, expected 0 to {len(self.head) - 1}")
         return axis
 
     def __repr__(self) -> str:
@@ -120,10 +118,6 @@ class ShapeExprs:
 
 
 Shape = ShapeExprs
-
-
-def _beyond(axis: int, rank: int) -> paths.Impossible:
-    return paths.Impossible(f"size {axis} of a tensor of rank {rank}, expected 0 to {rank - 1}")
 
 
 def _rank_key(tensor: str) -> str:
@@ -142,7 +136,7 @@ def rank_of(tensor: str) -> int:
     rank: Expr = Op("rank", (Name(tensor),))
     return paths.ask(
         _rank_key(tensor), lambda: [Option(each, Op("==", (rank, Num(each)))) for each in ranks],
-        otherwise=f"the rank of {tensor} is none of those for which this library was built", tried=known is None,
+        otherwise=f"the rank of {tensor} is none of {{values}}, for which this library was built", tried=known is None,
     )  # fmt: skip
 
 

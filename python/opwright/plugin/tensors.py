@@ -35,6 +35,7 @@ class TensorDesc:
         self.format = "LINEAR"
         self.host = False  # of an input: it is in host memory, its elements are numbers of expressions
         self.strided = False  # of an input: its strides are a call's
+        self.values: Any = None  # of an input of an eager call: its elements
 
     @property
     def dtype(self) -> DataType:
@@ -65,16 +66,17 @@ class TensorDesc:
 
     def item(self, index: int = 0) -> Any:
         """An element of an input that is read on the host: @register(..., host=["x"])."""
+        if self.values is not None:
+            return self.values.reshape(-1)[index].item()
         if not self.host:
             raise InputError(
                 f"an element of {self.name!r} is used, expected an input that is read on the host",
                 hint=f'@register(..., host=["{self.name}"]): a scalar, or a few numbers',
             )
         expr = Op("value", (Name(self.name), Num(index)))
-        if self.element is None:
-            raise InputError(f"an element of {self.name!r} is used in register, whose combinations have several types",
-                             hint="use it in aot_impl, or give the input one type in autotune")  # fmt: skip
-        return SymFloat(expr) if self.element.kind == "float" else SymInt(expr)
+        # in register, for all combinations at once, it is a number for shapes
+        is_float = self.element is not None and self.element.kind == "float"
+        return SymFloat(expr) if is_float else SymInt(expr)
 
     def like(self) -> TensorDesc:
         """Another tensor with this shape and element type."""

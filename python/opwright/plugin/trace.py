@@ -8,11 +8,11 @@ from typing import Any
 
 from opwright.dtypes import DType
 from opwright.errors import InputError
-from opwright.expressions import Expr, Item, Name, Op
+from opwright.expressions import Expr, Item, Name, Op, show
 from opwright.plugin import paths
 from opwright.plugin.attributes import symbol, value_of
 from opwright.plugin.combinations import AutoTuneCombination, Combination, merge
-from opwright.plugin.definition import Definition, Input, call, conditions
+from opwright.plugin.definition import Definition, Input, call, conditions, default_names
 from opwright.plugin.launch import Fill, Launch, SizesKnown
 from opwright.plugin.paths import Leaf, Option, Requirement, explore
 from opwright.plugin.quick import as_launch, compiling
@@ -28,6 +28,11 @@ class Plan:
 
     steps: list[Launch | Fill | SizesKnown]
     workspaces: list[Workspace]
+
+    def facts(self) -> list[Any]:
+        """All that makes one plan another."""
+        kernels = [id(step.kernel) for step in self.steps if isinstance(step, Launch)]
+        return [repr(self.steps), kernels, [(repr(space), space.zero) for space in self.workspaces]]
 
 
 @dataclass
@@ -57,6 +62,20 @@ class _Registered:
     outputs: list[TensorDesc]
     sizes: list[Size]
     required: list[tuple[Expr, str]]
+
+    def kinds(self) -> list[Any]:
+        """What must be the same for all calls."""
+        return [(o.name, o.element, o.same_as, o.alias_of, isinstance(o, SizeTensor)) for o in self.outputs] + [
+            self.sizes
+        ]
+
+    def facts(self) -> list[Any]:
+        """All that is said."""
+        return [
+            *self.kinds(),
+            [o.shape_expr.slices for o in self.outputs],
+            [(show(e), text) for e, text in self.required],
+        ]
 
 
 class Known:
@@ -91,11 +110,13 @@ def trace(definition: Definition) -> Traced:
         )  # fmt: skip
     known = Known(definition)
     try:
-        registered = explore(lambda: _register(definition), known)
+        registered = explore(lambda: _register(definition), known, same=_Registered.facts)
         outputs = _merge_outputs(definition, registered.leaves)
         combinations = _combinations(definition, outputs, known)
         requirements = [
-            Requirement(leaf.conditions, test, text) for leaf in registered.leaves for test, text in leaf.result.required
+            Requirement(leaf.conditions, test, text)
+            for leaf in registered.leaves
+            for test, text in leaf.result.required
         ] + registered.requirements
         tactics: dict[int, list[Tactic]] = {}
         for row, combination in enumerate(combinations):
@@ -106,7 +127,7 @@ def trace(definition: Definition) -> Traced:
                 requirements += more
     except InputError as e:
         raise e.at(f"{definition.where}: {definition.id}") from None
-    return Traced(definition, outputs, registered.leaves[0].result.sizes, requirements, combinations, tactics,
+    return Traced(definition, outputs, registered.leaves[0].result.sizes, list(dict.fromkeys(requirements)), combinations, tactics,
                   _cost(definition, outputs, known))  # fmt: skip
 
 
@@ -148,9 +169,7 @@ def _register(definition: Definition) -> _Registered:
                 f"register returned {output!r}, expected a TensorDesc of its own for each output",
                 where=definition.where, hint="x.like(), or opwright.plugin.from_shape_expr((n, m), dtype)",
             )  # fmt: skip
-    names = definition.output_names or (
-        ("out",) if len(outputs) == 1 else tuple(f"out{i}" for i in range(len(outputs)))
-    )
+    names = definition.output_names or default_names(len(outputs))
     if len(names) != len(outputs) or len(set(names)) != len(names) or set(names) & {i.name for i in definition.inputs}:
         raise InputError(
             f"the outputs are named {', '.join(names)}, expected {len(outputs)} names of their own",
@@ -172,14 +191,8 @@ def _is_of(output: TensorDesc, size: Size) -> bool:
 
 def _merge_outputs(definition: Definition, leaves: Sequence[Leaf[_Registered]]) -> list[TensorDesc]:
     """The outputs of all paths in one: their sizes depend on the paths' conditions."""
-
-    def facts(registered: _Registered) -> list[Any]:
-        return [(o.name, o.element, o.same_as, o.alias_of, isinstance(o, SizeTensor)) for o in registered.outputs] + [
-            registered.sizes
-        ]
-
     first = leaves[0].result
-    if any(facts(leaf.result) != facts(first) for leaf in leaves):
+    if any(leaf.result.kinds() != first.kinds() for leaf in leaves):
         raise InputError(
             "register returns outputs of different numbers, types or aliases for different calls, expected the same but for sizes",
             where=definition.where,
@@ -203,8 +216,8 @@ def _combinations(definition: Definition, outputs: Sequence[TensorDesc], known: 
             hint=f'AutoTuneCombination("{", ".join(["FP32|FP16"] * len(names))}")',
         )
     autotune = definition.autotune
-    leaves = explore(lambda: _rows(definition, autotune, outputs, names), known).leaves
-    if any(leaf.result != leaves[0].result for leaf in leaves):
+    leaves = explore(lambda: _rows(definition, autotune, outputs, names), known, same=lambda rows: rows).leaves
+    if len(leaves) > 1:
         raise InputError("autotune returns different combinations for different calls, expected the same for all",
                          where=definition.where, hint="decide in aot_impl")  # fmt: skip
     rows = leaves[0].result
@@ -246,8 +259,8 @@ def _tactics(
     def plan() -> Plan:
         return _plan(definition, row, tactic)
 
-    first = explore(plan, known)
-    explored = [first, *(explore(plan, known, config) for config in range(1, first.configs))]
+    first = explore(plan, known, same=Plan.facts)
+    explored = [first, *(explore(plan, known, same=Plan.facts, config=config) for config in range(1, first.configs))]
     if first.configs == 1:
         return [Tactic(tactic, "", first.leaves)], first.requirements
     base = 0 if row.tactics == (1,) else 1000 * tactic
@@ -293,7 +306,9 @@ def _cost(definition: Definition, outputs: Sequence[TensorDesc], known: Known) -
     if definition.cost is None:
         return None
     function = definition.cost
-    leaves = explore(lambda: call(definition, function, _values(definition, outputs=tuple(outputs))), known).leaves
+    leaves = explore(
+        lambda: call(definition, function, _values(definition, outputs=tuple(outputs))), known, same=repr
+    ).leaves
     for leaf in leaves:
         if not isinstance(leaf.result, tuple) or len(leaf.result) != 2:
             raise InputError(f"cost returned {leaf.result!r}, expected (floating-point operations, bytes)",
