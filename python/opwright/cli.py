@@ -62,7 +62,9 @@ def _root() -> None:
 
 @app.command("build")
 def build_command(
-    source: Annotated[Path, typer.Argument(metavar="FILE.py", help="Python with definitions: opwright.plugin")],
+    source: Annotated[
+        Path, typer.Argument(metavar="FILE.py", help="Python with definitions, or a workspace's request.json")
+    ],
     library: Annotated[Path, typer.Option("--output", "-o", help="the plugin library")],
     targets: Annotated[
         str, typer.Option("--targets", help="what to compile for, separated by commas")
@@ -95,6 +97,10 @@ def build_command(
         print(json.dumps(report.as_dict(), indent=1))
         return
     _print_stages(", ".join(report.ops), report.stages)
+    print(
+        f"{report.kernels} kernels: TTIR of {report.traced} made; {report.compiled} compiled, {report.reused} as they were",
+        file=sys.stderr,
+    )
     print(report.library)
 
 

@@ -79,6 +79,11 @@ def jit_function(function: Any) -> Any:
     return None
 
 
+def source_key(jit: Any) -> str:
+    """What a kernel's TTIR depends on beside its arguments: its source, that of what it calls, and the version of Triton."""
+    return f"{import_triton().__version__} {jit.cache_key} {def_line(jit)}"
+
+
 def relative_paths(text: str, roots: Sequence[Path]) -> str:
     """`text` with the file names of its locations relative to the first root that has them, else without folders."""
     places = [str(root.resolve()).rstrip("/") + "/" for root in roots]

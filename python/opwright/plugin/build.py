@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 from opwright.errors import InputError
 from opwright.plugin import uses
 from opwright.plugin.definition import Definition, collected
-from opwright.plugin.request import Kernels, operator
+from opwright.plugin.request import Kernels, TtirCache, operator
 from opwright.plugin.trace import trace
 from opwright.plugin_gen.config import run_file
 from opwright.workspace import CPU_LEVELS, Clock, Progress, import_core, locked, run_core, write_file, writing
@@ -36,13 +35,14 @@ class Report:
     kernels: int
     compiled: int
     reused: int
+    traced: int  # kernels whose TTIR was made; that of the others was there
     stages: list[tuple[str, float]] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """For --json."""
         return {
             "library": str(self.library), "ops": self.ops, "kernels": self.kernels, "compiled": self.compiled,
-            "reused": self.reused, "stages": [{"name": name, "ms": round(ms, 3)} for name, ms in self.stages],
+            "reused": self.reused, "traced": self.traced, "stages": [{"name": name, "ms": round(ms, 3)} for name, ms in self.stages],
         }  # fmt: skip
 
 
@@ -51,12 +51,14 @@ def build(
     workspace: Path | None = None, progress: Progress = lambda stage: None, *, attributes: Sequence[str] = (),
     models: Sequence[Path] = (),
 ) -> Report:  # fmt: skip
-    """Builds the definitions of a file, or some of them. `attributes` (ns::op.name=VALUE) and the nodes of ONNX models are values that the
+    """Builds the definitions of a file, or some of them; or what a workspace's request.json says, which needs no Triton. `attributes` (ns::op.name=VALUE) and the nodes of ONNX models are values that the
     library is built for. Raises OpwrightError; an earlier library is untouched then."""
     library = library.absolute()
     if not re.fullmatch(r"[\w.+-]+\.so", library.name):
         raise InputError(f"the library {str(library)!r}, expected a file name that ends in .so", hint="-o libadd.so")
     clock = Clock(progress)
+    if source.name == "request.json":
+        return _replay(source.absolute(), library, ops or attributes or models, clock)
     with clock.stage("definitions"):
         definitions = load(source.absolute(), ops)
         uses.add_given(definitions, attributes)
@@ -93,7 +95,7 @@ def load(source: Path, ops: Sequence[str] = ()) -> list[Definition]:
 def _build(
     core: Any, workspace: Path, traced: Sequence[Any], library: Path, cpu_levels: Sequence[str], clock: Clock
 ) -> Report:
-    kernels = Kernels([])
+    kernels = Kernels([], TtirCache(workspace))
     operators = []
     for each in traced:
         with clock.stage(f"TTIR of {each.definition.id}"):
@@ -108,16 +110,41 @@ def _build(
                 (workspace / path).parent.mkdir(exist_ok=True)
                 write_file(workspace / path, text)
             write_file(workspace / "request.json", json.dumps(request, indent=1, sort_keys=True) + "\n")
-        start = time.perf_counter()
-        clock.progress("plugin")
-        report = run_core(core, request, workspace, kernels.roots)
-        built = Path(workspace, report.get("library") or f"output/{library.name}")
-        _install(built, library)
-    clock.stages += [
-        tuple(stage[:2]) for stage in report.get("stages") or [("plugin", (time.perf_counter() - start) * 1e3)]
-    ]
-    return Report(library, [each.definition.id for each in traced], len(kernels.entries),
-                  int(report.get("compiled", 0)), int(report.get("reused", 0)), clock.stages)  # fmt: skip
+            kernels.cache.write_index()
+        return _package(core, request, workspace, kernels.roots, library, kernels.cache.made, clock)
+
+
+def _replay(source: Path, library: Path, more: Any, clock: Clock) -> Report:
+    """Builds a request that an earlier build has left in its workspace."""
+    if more:
+        raise InputError(
+            f"--ops, --attr and --for with {source.name}, which has its operators",
+            hint="edit it, or build the definitions again",
+        )
+    try:
+        request = json.loads(source.read_text())
+    except (OSError, ValueError) as e:
+        raise InputError(f"the request {str(source)!r} cannot be read: {e}") from e
+    if not isinstance(request, dict):
+        raise InputError(
+            f"{source}: found {type(request).__name__}, expected an object", hint="docs/abi.md has its schema"
+        )
+    request["library"] = library.name
+    with locked(source.parent):
+        return _package(import_core(), request, source.parent, [], library, 0, clock)
+
+
+def _package(
+    core: Any, request: dict[str, Any], workspace: Path, roots: Sequence[Path], library: Path, traced: int, clock: Clock
+) -> Report:  # fmt: skip
+    clock.progress("plugin")
+    report = run_core(core, request, workspace, roots)
+    _install(Path(workspace, report["library"]), library)
+    clock.stages += [tuple(stage[:2]) for stage in report["stages"]]
+    ops = [f"{op.get('namespace') or request.get('namespace')}::{op['name']}" for op in request["ops"]]
+    return Report(
+        library, ops, len(request["kernels"]), int(report["compiled"]), int(report["reused"]), traced, clock.stages
+    )
 
 
 def _install(built: Path, library: Path) -> None:

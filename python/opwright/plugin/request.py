@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,52 @@ from opwright.plugin.launch import Fill, Launch, SizesKnown, Variant, guards, in
 from opwright.plugin.paths import Leaf, Requirement, all_of
 from opwright.plugin.tensors import SizeTensor
 from opwright.plugin.trace import Plan, Tactic, Traced
+from opwright.workspace import write_file
+
+
+class TtirCache:
+    """The texts of a workspace's last build, by what they were made of."""
+
+    _INDEX = "ttir.json"
+
+    def __init__(self, workspace: Path | None) -> None:
+        self.workspace = workspace
+        self._old: dict[str, str] = {}  # path by key
+        self._new: dict[str, str] = {}
+        self.made = 0
+        if workspace is not None:
+            try:
+                self._old = json.loads((workspace / self._INDEX).read_text())
+            except (OSError, ValueError):
+                self._old = {}
+
+    def get(self, key: str, path: str, make: Callable[[], str]) -> str:
+        """The text for a key, from the workspace where it has it. `path` is where it will be."""
+        text = self._read(key)
+        if text is None:
+            text = make()
+            self.made += 1
+        self._new[f"{key}.{hashlib.sha256(text.encode()).hexdigest()}"] = path
+        return text
+
+    def _read(self, key: str) -> str | None:
+        for full, path in self._old.items():
+            made_of, _, digest = full.partition(".")
+            if made_of != key or self.workspace is None:
+                continue
+            try:
+                text = (self.workspace / path).read_text()
+            except OSError:
+                return None
+            return text if hashlib.sha256(text.encode()).hexdigest() == digest else None
+        return None
+
+    def write_index(self) -> None:
+        """Notes what is there now, and removes the texts of kernels that are gone."""
+        assert self.workspace is not None
+        for path in set(self._old.values()) - set(self._new.values()):
+            (self.workspace / path).unlink(missing_ok=True)
+        write_file(self.workspace / self._INDEX, json.dumps(self._new, indent=1, sort_keys=True) + "\n")
 
 
 @dataclass
@@ -21,6 +68,7 @@ class Kernels:
     """The kernels of a library: a text for each, shared by launches that are alike."""
 
     roots: list[Path]
+    cache: TtirCache
     entries: list[dict[str, Any]] = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=dict)  # by path in the workspace
     _ids: dict[Any, str] = field(default_factory=dict)
@@ -48,13 +96,17 @@ class Kernels:
                tuple(launch.options.items()))  # fmt: skip
         if key in self._ids:
             return self._ids[key]
-        text = ttir.make_ttir(
-            launch.kernel, signature, launch.constants, divisible, roots=[launch.file.parent], **launch.options
-        )
         if launch.file.parent not in self.roots:
             self.roots.append(launch.file.parent)
         number = sum(entry["name"] == launch.name for entry in self.entries)
         path = f"{op}/{launch.name}.{number}.ttir"
+        made_of = repr((ttir.source_key(launch.kernel), launch.file.name, *key[1:]))
+        text = self.cache.get(
+            hashlib.sha256(made_of.encode()).hexdigest(), path,
+            lambda: ttir.make_ttir(
+                launch.kernel, signature, launch.constants, divisible, roots=[launch.file.parent], **launch.options
+            ),
+        )  # fmt: skip
         self.texts[path] = text
         self._ids[key] = f"{op}.{launch.name}.{number}"
         self.entries.append({
