@@ -114,8 +114,8 @@ def call(op_id: str, *inputs: Any, **attributes: Any) -> Any:
     return run(found, inputs, attributes)
 
 
-def run(definition: Definition, inputs: Sequence[Any], attributes: Mapping[str, Any], tactic: int | None = None) -> Any:
-    """The same for a definition."""
+def run(definition: Definition, inputs: Sequence[Any], attributes: Mapping[str, Any], *, wide: bool = False) -> Any:
+    """The same for a definition. With `wide`, all floats are float64, whatever the combinations of element types are."""
     if definition.impl is None:
         raise InputError(
             f"{definition.id} has no impl, expected one: a function on arrays", where=definition.where,
@@ -126,6 +126,9 @@ def run(definition: Definition, inputs: Sequence[Any], attributes: Mapping[str, 
     row = combination(definition, arrays, outputs, values)
     names = [*(tensor.name for tensor in definition.inputs), *(output.name for output in outputs)]
     types = dict(zip(names, row.types, strict=True))
+    if wide:
+        types = {name: BY_NAME["f64"] if dtype.kind == "float" else dtype for name, dtype in types.items()}
+        arrays = {name: _widened(array) for name, array in arrays.items()}
     uppers = {size.name: evaluate(size.upper, _no_leaf) for size in sizes_found}
     results = []
     for output in outputs:
@@ -135,7 +138,7 @@ def run(definition: Definition, inputs: Sequence[Any], attributes: Mapping[str, 
         else:
             results.append(Tensor(_empty(_shape(output, uppers), types[output.name], arrays)))
     given = {name: None if array is None else Tensor(array) for name, array in arrays.items()}
-    more = {"outputs": tuple(results), "stream": 0, "tactic": tactic or row.tactics[0]}
+    more = {"outputs": tuple(results), "stream": 0, "tactic": row.tactics[0]}
     lazily = {name: (lambda value=value: value) for name, value in {**given, **values, **more}.items()}
     definitions.call(definition, definition.impl, lazily)
     real = {size.name: _written(size, outputs, results) for size in sizes_found}
@@ -273,6 +276,12 @@ def numpy_type(dtype: DType) -> np.dtype:
         except ImportError as e:
             raise MissingError(f"NumPy has no {dtype.numpy} by itself", hint="install it: pip install ml_dtypes") from e
         return np.dtype(getattr(ml_dtypes, dtype.numpy))
+
+
+def _widened(array: Any) -> Any:
+    if array is None or dtype_of_array(array).kind != "float":
+        return array
+    return array.double() if _is_torch(array) else array.astype(np.float64)
 
 
 def _copy(array: Any) -> Any:

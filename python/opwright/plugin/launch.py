@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,9 @@ class Argument:
     dtype: DType | None = None  # of a tensor's elements, or of a float
     pointer: bool = False
     value: int | None = None  # of an integer that is known now
+    descriptor: str = (
+        ""  # Triton's type of the parameter whose first argument this is: sizes, strides and padding follow
+    )
 
 
 @dataclass
@@ -82,7 +85,7 @@ def launch(kernel: Any, grid: Sequence[Any] | Any, args: Sequence[Any] = (), **n
         if parameter.is_constexpr or value is None:
             constants[name] = _constant(value, name, what)
         else:
-            arguments.append(_argument(value, name, what))
+            arguments += _arguments(value, name, what)
     sizes = grid({**given, **constants}) if callable(grid) else grid
     sizes = list(sizes) if isinstance(sizes, (tuple, list)) else [sizes]
     if not 1 <= len(sizes) <= 3:
@@ -134,6 +137,50 @@ def scalar(value: Any, dtype: Any) -> Scalar:
     """A number of this type as an argument of a kernel: a size as INT64, an attribute as FP64, ... The value must fit in it."""
     element = dtype_of(dtype)
     return Scalar(as_float(value) if element.kind == "float" else as_int(value), element)
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """A tensor that a kernel reads and writes by blocks."""
+
+    tensor: TensorDesc
+    block: tuple[int, ...]
+    nan_outside: bool
+
+
+def descriptor(tensor: TensorDesc, block_shape: Sequence[Any], padding: str = "zero") -> Descriptor:
+    """A tensor descriptor as an argument of a kernel, as triton.tools.tensor_descriptor has it: blocks of this shape, and "zero" or "nan"
+    for what a block reads outside of the tensor."""
+    block = tuple(int(as_int(size)) for size in block_shape)
+    if not isinstance(tensor, TensorDesc) or not tensor.name:
+        raise InputError(f"descriptor of {tensor!r}, expected an input, or one of outputs")
+    if padding not in ("zero", "nan"):
+        raise InputError(f"descriptor of {tensor.name!r} with padding {padding!r}, expected 'zero' or 'nan'")
+    if len(block) != len(tensor.shape_expr):
+        raise InputError(
+            f"descriptor of {tensor.name!r} with blocks of {len(block)} sizes, expected {len(tensor.shape_expr)}: its rank"
+        )
+    return Descriptor(tensor, block, padding == "nan")
+
+
+def _arguments(value: Any, name: str, what: str) -> list[Argument]:
+    """What a value is to the compiled kernel: one argument, or those of a descriptor."""
+    if not isinstance(value, Descriptor):
+        return [_argument(value, name, what)]
+    base = _argument(value.tensor, name, what)
+    assert base.dtype
+    sizes = list(value.tensor.shape_expr)
+    strides = [SymInt(Num(1))]
+    for size in reversed(sizes[1:]):
+        strides.insert(0, strides[0] * size)
+    if value.tensor.strided:
+        strides = [value.tensor.stride(axis) for axis in range(len(sizes))]
+    return [
+        replace(base, descriptor=f"tensordesc<{base.dtype.triton}{list(value.block)}>"),
+        *(Argument(name, show(size.expr), BY_NAME["i32"]) for size in sizes),
+        *(Argument(name, show(stride.expr), BY_NAME["i64"]) for stride in strides),
+        Argument(name, str(int(value.nan_outside)), BY_NAME["bool"]),
+    ]
 
 
 def _argument(value: Any, name: str, what: str) -> Argument:

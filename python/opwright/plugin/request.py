@@ -11,7 +11,7 @@ from typing import Any
 
 from opwright import ttir
 from opwright.expressions import Expr, Num, Op, show
-from opwright.plugin.launch import Fill, Launch, SizesKnown, Variant, guards, integer_type, variants
+from opwright.plugin.launch import Argument, Fill, Launch, SizesKnown, Variant, guards, integer_type, variants
 from opwright.plugin.paths import Leaf, Requirement, all_of
 from opwright.plugin.tensors import SizeTensor
 from opwright.plugin.trace import Plan, Tactic, Traced
@@ -81,17 +81,13 @@ class Kernels:
             if name in launch.constants:
                 signature[name] = "constexpr"
                 continue
-            argument = launch.arguments[position]
-            if argument.pointer:
-                signature[name] = f"*{argument.dtype.triton}"  # type: ignore[union-attr]
-                params.append({"kind": "pointer"})
-            else:
-                kind = argument.dtype.triton if argument.dtype else integer_type(argument, variant)
-                signature[name] = kind
-                params.append({"kind": "scalar", "dtype": argument.dtype.name if argument.dtype else kind})
+            first = launch.arguments[position]
+            signature[name] = first.descriptor or _triton_type(first, variant)
             if position in variant.divisible:
                 divisible.append(index)
-            position += 1
+            while position < len(launch.arguments) and launch.arguments[position].name == name:
+                params.append(_param(launch.arguments[position], variant))
+                position += 1
         key = (id(launch.kernel), tuple(signature.items()), repr(sorted(launch.constants.items())), tuple(divisible),
                tuple(launch.options.items()))  # fmt: skip
         if key in self._ids:
@@ -114,6 +110,20 @@ class Kernels:
             "sha256": hashlib.sha256(text.encode()).hexdigest(), "params": params,
         })  # fmt: skip
         return self._ids[key]
+
+
+def _triton_type(argument: Argument, variant: Variant) -> str:
+    if argument.dtype is None:
+        return integer_type(argument, variant)
+    return f"*{argument.dtype.triton}" if argument.pointer else argument.dtype.triton
+
+
+def _param(argument: Argument, variant: Variant) -> dict[str, str]:
+    """How the compiled kernel takes an argument."""
+    if argument.pointer:
+        return {"kind": "pointer"}
+    dtype = argument.dtype.name if argument.dtype else integer_type(argument, variant)
+    return {"kind": "scalar", "dtype": dtype}
 
 
 class _Vars:

@@ -328,3 +328,35 @@ for name in ("non_zero", "non_zero_at_once"):
 @trtp.impl("values::repeat")
 def repeat_impl(x, times, outputs):
     np.asarray(outputs[0])[...] = np.repeat(np.asarray(x)[:, None], int(np.asarray(times)), 1)
+
+
+# -- tensor descriptors made by the host
+
+
+@triton.jit
+def transpose_blocks(x, y, BLOCK: tl.constexpr):
+    row, column = tl.program_id(0) * BLOCK, tl.program_id(1) * BLOCK
+    y.store([column, row], tl.trans(x.load([row, column])))
+
+
+@trtp.register("values::transpose", ranks={"x": 2})
+def transpose_desc(x: trtp.TensorDesc) -> trtp.TensorDesc:
+    rows, columns = x.shape_expr
+    return trtp.from_shape_expr((columns, rows))
+
+
+@trtp.autotune("values::transpose")
+def transpose_autotune(x, outputs):
+    return [trtp.AutoTuneCombination("FP32|FP16, FP32|FP16")]
+
+
+@trtp.aot_impl("values::transpose")
+def transpose_aot(x, outputs):
+    rows, columns = x.shape_expr
+    blocks = trtp.descriptor(x, (16, 16)), trtp.descriptor(outputs[0], (16, 16))
+    return trtp.launch(transpose_blocks, (trtp.cdiv(rows, 16), trtp.cdiv(columns, 16)), blocks, BLOCK=16)
+
+
+@trtp.impl("values::transpose")
+def transpose_impl(x, outputs):
+    np.asarray(outputs[0])[...] = np.asarray(x).T
