@@ -396,12 +396,12 @@ def test_types_of_tensorrt():
 def test_the_page_builds_and_runs(tmp_path):
     text = (Path(__file__).parents[2] / "docs/definitions.md").read_text()
     blocks = re.findall(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    assert [language for language, _ in blocks] == ["python", "sh", "python"]
+    assert [language for language, _ in blocks] == ["python", "sh", "python", "python", "sh"]
     for language, block in blocks:
         if language == "python":
             (tmp_path / re.match(r"# (\w+\.py)\n", block)[1]).write_text(block)
-        else:
-            words = shlex.split(block)
+        for line in block.splitlines() if language == "sh" else []:
+            words = shlex.split(line)
             assert words[0] == "opwright"
             subprocess.run([sys.executable, "-m", *words], cwd=tmp_path, check=True, capture_output=True)
     done = subprocess.run([sys.executable, "use.py"], cwd=tmp_path, check=True, capture_output=True, text=True)
