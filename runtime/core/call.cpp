@@ -250,25 +250,37 @@ opw_status_t checkOverlap(const Frame &f, uint32_t output, opw_error_t *error) {
   return OPW_OK;
 }
 
-opw_status_t checkOutputShape(const Frame &f, uint32_t index, opw_error_t *error) {
+/// The shape of a buffer. While the sizes that the op counts are not known, it must hold whatever may be counted:
+/// kernels write without asking again.
+opw_status_t checkOutputShape(Frame &f, uint32_t index, opw_error_t *error) {
   const opw_op_t *op = f.op;
   const opw_io_t &io = ioOf(op->outputs, op->output_count, index);
   if (io.flags & OPW_IO_VARIADIC)
     return OPW_OK; // the caller says how many there are; programs see them by COUNT and SUMDIM
-  int64_t dims[OPW_MAX_RANK];
+  int64_t dims[OPW_MAX_RANK], bounds[OPW_MAX_RANK];
   int32_t ndim;
-  if (opw_status_t s = inferShape(f, index, dims, &ndim, error))
+  opw_status_t s = inferShape(f, index, dims, &ndim, error);
+  if (s == OPW_OK && !f.sizesKnown) {
+    f.sizesBound = true;
+    s = inferShape(f, index, bounds, &ndim, error);
+    f.sizesBound = false;
+  }
+  if (s)
     return s;
   const opw_tensor_t &t = *f.outputs[index];
-  bool same = t.ndim == ndim;
-  for (int32_t d = 0; same && d < ndim; ++d)
-    same = dims[d] == t.shape[d] || dims[d] == -1;
+  bool same = t.ndim == ndim, counted = false;
+  for (int32_t d = 0; same && d < ndim; ++d) {
+    bool free = !f.sizesKnown && dims[d] == -1;
+    counted = counted || free;
+    same = free ? t.shape[d] >= bounds[d] : t.shape[d] == dims[d];
+  }
   if (same)
     return OPW_OK;
   Text found, expected;
   addShape(found, t.shape, t.ndim);
-  addShape(expected, dims, ndim);
-  return failOp(error, OPW_E_SHAPE, op, "output %s is %s, expected %s", io.name, found.str(), expected.str());
+  addShape(expected, f.sizesKnown ? dims : bounds, ndim);
+  return failOp(error, OPW_E_SHAPE, op, "output %s is %s, expected %s%s", io.name, found.str(),
+                counted ? "room for " : "", expected.str());
 }
 
 opw_status_t bindOutputs(Frame &f, opw_error_t *error) {
@@ -391,6 +403,7 @@ opw_status_t bindCall(Frame &f, const opw_op_t *op, const opw_call_t *call, Purp
   f.outputCount = call->output_count;
   f.infer = purpose == Purpose::Infer;
   f.sizesKnown = purpose == Purpose::Run && (op->size_count == 0 || call->phases == 2);
+  f.sizesBound = false;
   f.combo = 0;
   opw_status_t s;
   if (purpose != Purpose::Decide)

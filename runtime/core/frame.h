@@ -31,6 +31,7 @@ struct Frame {
   uint32_t inputCount, outputCount;
   bool infer;      // sizes may be unknown, outputs are not there yet
   bool sizesKnown; // phase 0 has run: data-dependent sizes can be read
+  bool sizesBound; // until then, as long as this is set: they are their upper bounds
   uint32_t combo;
   const opw_attr_value_t *attrs[kMaxAttrs];
   Value vars[OPW_MAX_VARS];

@@ -97,8 +97,9 @@ Value hostValue(const Frame &f, uint32_t number, int64_t index) {
 }
 
 Value dependentSize(const Frame &f, uint32_t index) {
+  const opw_program_t &upper = f.op->sizes[index]->upper;
   if (!f.sizesKnown)
-    return {{0}, kUnknown, 0};
+    return f.sizesBound && upper.count ? evaluate(f, upper) : Value{{0}, kUnknown, 0};
   const opw_tensor_t *t = f.tensor(f.op->input_count + f.op->sizes[index]->output);
   if (!t || !t->data)
     return {{0}, kAbsent, 0};

@@ -233,6 +233,13 @@ TEST(Ops, DataDependentSizesInOneGoAndInPhases) {
   EXPECT_EQ(count, 3);
   EXPECT_EQ(idx[2], 4);
   EXPECT_EQ(total, 300);
+  tidx.view.shape[0] = 5; // a buffer that the kernel could write past
+  for (uint32_t phases : {0u, 1u}) {
+    c.call.phases = phases;
+    EXPECT_EQ(api.run(op, &c.call, &c.error), OPW_E_SHAPE);
+    EXPECT_STREQ(c.text, "t::nonzero: output idx is [5], expected room for [6]");
+  }
+  tidx.view.shape[0] = 6;
   count = -1;
   c.call.phases = 1;
   c.outputs[0] = nullptr; // its size is not known yet
