@@ -83,6 +83,13 @@ double fromHalf(uint16_t h) {
 
 const DtypeInfo &dtypeInfo(opw_dtype_t dtype) { return kInfo[dtype < kDtypeCount ? dtype : 0]; }
 
+opw_dtype_t dtypeByName(const char *name, size_t length) {
+  for (opw_dtype_t d = 1; d < kDtypeCount; ++d)
+    if (strlen(kInfo[d].name) == length && memcmp(kInfo[d].name, name, length) == 0)
+      return d;
+  return OPW_NONE;
+}
+
 opw_dtype_t dtypeOf(const opw_tensor_t &t) {
   if (t.dl_lanes != 1)
     return OPW_NONE;

@@ -17,6 +17,9 @@ struct DtypeInfo {
 /// Information about a dtype; that of OPW_NONE for numbers that this runtime does not know.
 const DtypeInfo &dtypeInfo(opw_dtype_t dtype);
 
+/// The dtype of a name as in DtypeInfo ("f32"), or OPW_NONE.
+opw_dtype_t dtypeByName(const char *name, size_t length);
+
 /// The element type of a view, or OPW_NONE.
 opw_dtype_t dtypeOf(const opw_tensor_t &tensor);
 

@@ -15,6 +15,8 @@ __asm__(".symver pthread_attr_setstacksize, pthread_attr_setstacksize@GLIBC_2.2.
 __asm__(".symver pthread_attr_setdetachstate, pthread_attr_setdetachstate@GLIBC_2.2.5");
 __asm__(".symver pthread_sigmask, pthread_sigmask@GLIBC_2.2.5");
 __asm__(".symver dladdr, dladdr@GLIBC_2.2.5");
+__asm__(".symver dlopen, dlopen@GLIBC_2.2.5");
+__asm__(".symver dlsym, dlsym@GLIBC_2.2.5");
 #endif
 
 /// What pthread_atfork calls; pthread_atfork itself is a static function that needs the start files of a shared object.

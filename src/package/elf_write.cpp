@@ -9,13 +9,17 @@ namespace {
 
 constexpr size_t kSectionAlign = 64;
 
+constexpr size_t kStubBytes = 16;
+
 /// Sections of the object, in order; the first three are those of the arena.
 enum : uint16_t {
   kNull,
   kTables,
   kReadOnly,
   kState,
+  kCode,
   kRelocations,
+  kCodeRelocations,
   kSymbols,
   kStrings,
   kSectionNames,
@@ -41,11 +45,14 @@ class Writer {
 public:
   explicit Writer(const Arena &arena) : arena(arena) { place(); }
 
-  std::string write(const void *root, const std::string &rootName, const std::vector<std::string> &wanted) {
+  std::string write(const void *root, const std::string &rootName, const std::vector<std::string> &wanted,
+                    const std::vector<Stub> &stubs) {
     addLocalSymbols();
-    addSymbol(rootName, STB_GLOBAL, STV_HIDDEN, placeOf(static_cast<const char *>(root)));
+    addSymbol(rootName, STT_OBJECT, STV_HIDDEN, placeOf(static_cast<const char *>(root)));
     for (const std::string &name : wanted)
       undefined(name, STV_DEFAULT);
+    for (const Stub &stub : stubs)
+      addStub(stub);
     for (const Arena::Pointer &pointer : arena.pointerList())
       relocate(pointer);
     std::sort(relocations.begin(), relocations.end(),
@@ -61,7 +68,8 @@ private:
   StringTable strings;
   std::vector<Elf64_Sym> symbols;
   std::map<std::string, uint32_t> symbolIndex;
-  std::vector<Elf64_Rela> relocations;
+  std::vector<Elf64_Rela> relocations, codeRelocations;
+  std::string code;
 
   void place() {
     for (const Arena::Block &block : arena.blocks()) {
@@ -102,10 +110,10 @@ private:
     }
   }
 
-  void addSymbol(const std::string &name, uint8_t binding, uint8_t visibility, Placed placed) {
+  void addSymbol(const std::string &name, uint8_t type, uint8_t visibility, Placed placed) {
     Elf64_Sym symbol{};
     symbol.st_name = strings.add(name);
-    symbol.st_info = static_cast<uint8_t>(ELF64_ST_INFO(binding, STT_OBJECT));
+    symbol.st_info = static_cast<uint8_t>(ELF64_ST_INFO(STB_GLOBAL, type));
     symbol.st_other = visibility;
     symbol.st_shndx = placed.section;
     symbol.st_value = placed.offset;
@@ -125,6 +133,21 @@ private:
     symbolIndex[name] = index;
     symbols.push_back(symbol);
     return index;
+  }
+
+  /// endbr64; mov r8d, number; jmp target; int3
+  void addStub(const Stub &stub) {
+    const uint64_t start = code.size();
+    code.append("\xf3\x0f\x1e\xfa\x41\xb8", 6);
+    code.append(reinterpret_cast<const char *>(&stub.number), 4);
+    code.append("\xe9\0\0\0\0\xcc", 6);
+    for (const std::string &name : stub.names)
+      addSymbol(name, STT_FUNC, STV_DEFAULT, {kCode, start});
+    Elf64_Rela relocation{};
+    relocation.r_offset = start + 11; // the jump's distance, which counts from its end
+    relocation.r_info = ELF64_R_INFO(uint64_t{undefined(stub.target, STV_HIDDEN)}, R_X86_64_PLT32);
+    relocation.r_addend = -4;
+    codeRelocations.push_back(relocation);
   }
 
   void relocate(const Arena::Pointer &pointer) {
@@ -161,10 +184,15 @@ private:
     section(kReadOnly, ".rodata.opw", SHT_PROGBITS, SHF_ALLOC, kSectionAlign, content[1]);
     section(kState, ".bss.opw", SHT_NOBITS, SHF_ALLOC | SHF_WRITE, kSectionAlign, {});
     headers[kState].sh_size = stateBytes;
-    section(kRelocations, ".rela.data.rel.ro.opw", SHT_RELA, SHF_INFO_LINK, 8, bytesOf(relocations));
-    headers[kRelocations].sh_link = kSymbols;
-    headers[kRelocations].sh_info = kTables;
-    headers[kRelocations].sh_entsize = sizeof(Elf64_Rela);
+    section(kCode, ".text.opw", SHT_PROGBITS, SHF_ALLOC | SHF_EXECINSTR, kStubBytes, code);
+    auto relocationsOf = [&](uint16_t i, const char *name, uint16_t target, const std::vector<Elf64_Rela> &list) {
+      section(i, name, SHT_RELA, SHF_INFO_LINK, 8, bytesOf(list));
+      headers[i].sh_link = kSymbols;
+      headers[i].sh_info = target;
+      headers[i].sh_entsize = sizeof(Elf64_Rela);
+    };
+    relocationsOf(kRelocations, ".rela.data.rel.ro.opw", kTables, relocations);
+    relocationsOf(kCodeRelocations, ".rela.text.opw", kCode, codeRelocations);
     section(kSymbols, ".symtab", SHT_SYMTAB, 0, 8, bytesOf(symbols));
     headers[kSymbols].sh_link = kStrings;
     headers[kSymbols].sh_info = 4; // first global
@@ -205,8 +233,8 @@ private:
 } // namespace
 
 std::string writeObject(const Arena &arena, const void *root, const std::string &rootName,
-                        const std::vector<std::string> &wanted) {
-  return Writer(arena).write(root, rootName, wanted);
+                        const std::vector<std::string> &wanted, const std::vector<Stub> &stubs) {
+  return Writer(arena).write(root, rootName, wanted, stubs);
 }
 
 } // namespace opw::package

@@ -1,7 +1,7 @@
 #include "package/package.h"
 
 #include "package/arena.h"
-#include "package/elf_write.h"
+#include "package/faces.h"
 #include "package/files.h"
 #include "package/link.h"
 #include "package/sha256.h"
@@ -29,24 +29,16 @@ private:
   std::chrono::steady_clock::time_point last = std::chrono::steady_clock::now();
 };
 
-/// What the faces of the request export, in order.
-std::vector<std::string> exportsOf(const Request &request) {
-  std::vector<std::string> names{"opw_library"};
-  if (std::find(request.faces.begin(), request.faces.end(), "onnxruntime") != request.faces.end())
-    names.push_back("RegisterCustomOps");
-  return names;
-}
-
 /// The object of the tables, with the hash of all that the library is made of.
 std::string tablesObject(Arena &arena, opw_tables_t *tables, const std::vector<KernelObject> &objects,
-                         const std::vector<std::string> &exports) {
+                         const EntryPoints &points) {
   Sha256 hash;
-  hash.addField(writeObject(arena, tables, "opw_tables", exports));
+  hash.addField(writeObject(arena, tables, "opw_tables", points.functions, points.stubs));
   for (const KernelObject &object : objects)
     hash.addField(object.entry).addField(object.object);
   Digest digest = hash.finish();
   std::copy(digest.begin(), digest.end(), tables->hash);
-  return writeObject(arena, tables, "opw_tables", exports);
+  return writeObject(arena, tables, "opw_tables", points.functions, points.stubs);
 }
 
 std::string absolute(const std::string &path) {
@@ -75,8 +67,9 @@ Result<Packaged> packagePlugin(const Request &request, const std::vector<KernelO
   Result<opw_tables_t *> tables = fillTables(arena, request, objects, options.producer);
   if (!tables)
     return tables.diagnostics();
-  std::vector<std::string> exports = exportsOf(request);
-  std::string object = tablesObject(arena, *tables, objects, exports);
+  const EntryPoints points = entryPoints(request); // fillTables would have refused them
+  const std::vector<std::string> exports = points.exports();
+  std::string object = tablesObject(arena, *tables, objects, points);
   clock.stage("tables");
 
   // All files are made in a directory of their own, under names that say nothing about the place.

@@ -1,5 +1,6 @@
 #include "package/tables.h"
 
+#include "package/faces.h"
 #include "package/names.h"
 #include "package/sha256.h"
 #include "package/tables_op.h"
@@ -27,9 +28,6 @@ void checkWhole(const Request &r) {
     if (!seen.insert(level).second)
       refuse({}, "the cpu target '" + level + "' twice");
   }
-  for (const std::string &face : r.faces)
-    if (face != "c" && face != "onnxruntime")
-      refuse({}, "the face '" + face + "', expected c or onnxruntime", "other hosts are not supported yet");
   seen.clear();
   for (const KernelRequest &k : r.kernels)
     if (!seen.insert(k.id).second)
@@ -38,6 +36,7 @@ void checkWhole(const Request &r) {
   for (const OpRequest &op : r.ops)
     if (!seen.insert(fullName(r, op) + "@" + std::to_string(op.version)).second)
       refuse(fullName(r, op), "two ops of this name and version", "rename one of them");
+  entryPoints(r);
 }
 
 std::map<std::string, uint32_t> kernelIndex(const Request &r) {

@@ -40,7 +40,7 @@ def kernel_object(kernel: str, body: str, params: list[tuple[bool, str]], folder
 def request(ops: list[dict[str, Any]], kernels: list[str], library: str = "libtest.so", **more: Any) -> dict[str, Any]:
     """A build request around `ops`."""
     return {
-        "opwright": 1, "library": library, "namespace": "sample", "faces": ["c", "onnxruntime"], "targets": {"cpu": ["x86-64-v3"]},
+        "opwright": 1, "library": library, "namespace": "sample", "faces": ["c", "onnxruntime", "tvmffi"], "targets": {"cpu": ["x86-64-v3"]},
         "kernels": [{"id": k, "ttir": f"{k}.ttir"} for k in kernels], "ops": ops, **more,
     }  # fmt: skip
 

@@ -46,7 +46,7 @@ def test_the_request(tmp_path, core):
         "params": [{"kind": "pointer"}] * 3 + [{"kind": "scalar", "dtype": "f32"}, {"kind": "scalar", "dtype": "i32"}],
     }  # fmt: skip
     assert request == {
-        "opwright": 1, "library": "libtriton_plugins.so", "namespace": "triton", "faces": ["c", "onnxruntime"],
+        "opwright": 1, "library": "libtriton_plugins.so", "namespace": "triton", "faces": ["c", "onnxruntime", "tvmffi"],
         "targets": {"cpu": ["x86-64-v3", "x86-64-v4"]},
         "ops": [
             {"name": "add_kernel", "version": 1, "doc": "Adds two vectors.",

@@ -175,7 +175,8 @@ TEST(Build, RefusesBadRequestsBeforeCompiling) {
        [](Workspace &w) { w.request.cpuLevels = {"x86-64-v3", "aarch64"}; }},
       {"error: found no cpu targets\n  hint: expected x86-64-v3, x86-64-v4 or both\n",
        [](Workspace &w) { w.request.cpuLevels.clear(); }},
-      {"error: found the face 'tensorrt', expected c or onnxruntime\n  hint: other hosts are not supported yet\n",
+      {"error: found the face 'tensorrt', expected c, onnxruntime or tvmffi\n  hint: other hosts are not supported "
+       "yet\n",
        [](Workspace &w) { w.request.faces = {"tensorrt"}; }},
       {"error: found two kernels with the id 'add.v0'\n", [](Workspace &w) { w.request.kernels[1].id = "add.v0"; }},
       {"error: found two ops of this name and version [sample::add]\n  hint: rename one of them\n",

@@ -66,7 +66,7 @@ package::Request addRequest() {
   package::Request r;
   r.library = "libadd.so";
   r.ns = "sample";
-  r.faces = {"c", "onnxruntime"};
+  r.faces = {"c", "onnxruntime", "tvmffi"};
   r.cpuLevels = {"x86-64-v3"};
   std::vector<package::ParamRequest> params{
       {"pointer", ""}, {"pointer", ""}, {"pointer", ""}, {"scalar", "i32"}, {"scalar", "f32"}};

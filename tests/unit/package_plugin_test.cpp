@@ -1,6 +1,8 @@
 // Whole plugins: built from C-compiled kernels, loaded, run, looked at.
 #include "package/elf_read.h"
+#include "package/faces.h"
 #include "package/package.h"
+#include "package/tables.h"
 #include "package_kit.h"
 
 #include <algorithm>
@@ -219,7 +221,8 @@ TEST(PackagePlugin, ExportsItsFacesAndNeedsLibcAlone) {
   for (const auto &s : object->exported)
     names.push_back(s.name);
   std::sort(names.begin(), names.end());
-  EXPECT_EQ(names, (std::vector<std::string>{"RegisterCustomOps", "opw_library"}));
+  EXPECT_EQ(names,
+            (std::vector<std::string>{"RegisterCustomOps", "__tvm_ffi_add", "__tvm_ffi_sample__add", "opw_library"}));
   EXPECT_FALSE(object->textRelocations);
   EXPECT_FALSE(object->executableStack);
   EXPECT_TRUE(object->nodelete);
@@ -230,13 +233,62 @@ TEST(PackagePlugin, ExportsItsFacesAndNeedsLibcAlone) {
 TEST(PackagePlugin, LeavesOutAFaceThatNobodyAskedFor) {
   Folder folder;
   package::Request r = addRequest();
-  uint64_t both = build(r, folder.path()).bytes;
+  uint64_t all = build(r, folder.path()).bytes;
+  r.faces = {"c", "onnxruntime"};
+  uint64_t two = build(r, folder.path()).bytes;
+  EXPECT_LT(two, all);
   r.faces = {"c"};
   package::Packaged built = build(r, folder.path());
-  EXPECT_LT(built.bytes, both);
+  EXPECT_LT(built.bytes, two);
   Result<package::SharedObject> object = package::readSharedObject(readAll(built.library), built.library);
   ASSERT_TRUE(object);
   EXPECT_EQ(object->exported.size(), 1u);
+}
+
+/// An op as `sample::add` under another name.
+package::OpRequest addAs(const char *ns, const char *name, int32_t version = 1) {
+  package::OpRequest op = addRequest().ops[0];
+  op.ns = ns;
+  op.name = name;
+  op.version = version;
+  return op;
+}
+
+std::vector<std::string> tvmFfiNames(std::vector<package::OpRequest> ops) {
+  package::Request r = addRequest();
+  r.ops = std::move(ops);
+  std::vector<std::string> names;
+  for (const package::Stub &stub : package::entryPoints(r).stubs)
+    for (const std::string &name : stub.names)
+      names.push_back(name.substr(std::string("__tvm_ffi_").size()) + " " + std::to_string(stub.number));
+  return names;
+}
+
+TEST(PackagePlugin, ShortNamesForTvmFfiWhereTheyAreUnambiguous) {
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(tvmFfiNames({addAs("a", "add"), addAs("b", "add"), addAs("b", "sub")}),
+            (Names{"a__add 0", "b__add 1", "b__sub 2", "sub 2"}));
+  // of several versions the newest
+  EXPECT_EQ(tvmFfiNames({addAs("a", "add", 2), addAs("a", "add", 3), addAs("a", "add")}), (Names{"a__add 1", "add 1"}));
+  // what is another op's full name, or TVM-FFI's own
+  EXPECT_EQ(tvmFfiNames({addAs("a", "add"), addAs("b", "a__add")}), (Names{"a__add 0", "add 0", "b__a__add 1"}));
+  EXPECT_EQ(tvmFfiNames({addAs("a", "main"), addAs("a", "_doc_x")}), (Names{"a___doc_x 1", "a__main 0"}));
+}
+
+TEST(PackagePlugin, RefusesNamesThatTvmFfiCannotTellApart) {
+  package::Request r = addRequest();
+  r.ops = {addAs("a__b", "c"), addAs("a", "b__c")};
+  EXPECT_EQ(
+      render(package::checkRequest(r).diagnostics()),
+      "error: found the name __tvm_ffi_a__b__c for TVM-FFI, which a::b__c has too [a__b::c]\n  hint: rename one of "
+      "them, or leave tvmffi out of the faces\n");
+  r.ops = {addAs("_metadata_a", "b")};
+  EXPECT_EQ(
+      render(package::checkRequest(r).diagnostics()),
+      "error: found the name __tvm_ffi__metadata_a__b, which is TVM-FFI's own [_metadata_a::b]\n  hint: rename the "
+      "namespace, or leave tvmffi out of the faces\n");
+  r.faces = {"c"};
+  EXPECT_TRUE(package::checkRequest(r));
 }
 
 TEST(PackagePlugin, SameInputSameBytes) {

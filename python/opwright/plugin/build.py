@@ -102,7 +102,7 @@ def _build(
             operators.append(operator(each, kernels))
     request = {
         "opwright": SCHEMA, "library": library.name, "namespace": traced[0].definition.namespace,
-        "faces": ["c", "onnxruntime"], "targets": {"cpu": list(cpu_levels)}, "kernels": kernels.entries, "ops": operators,
+        "faces": ["c", "onnxruntime", "tvmffi"], "targets": {"cpu": list(cpu_levels)}, "kernels": kernels.entries, "ops": operators,
     }  # fmt: skip
     with locked(workspace):
         with writing(workspace):

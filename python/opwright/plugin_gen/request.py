@@ -217,7 +217,7 @@ def build_request(
         "opwright": SCHEMA,
         "library": LIBRARY,
         "namespace": namespace,
-        "faces": ["c", "onnxruntime"],
+        "faces": ["c", "onnxruntime", "tvmffi"],
         "targets": {"cpu": list(cpu_levels)},
         "kernels": kernels,
         "ops": [_op(plan) for plan in plans],

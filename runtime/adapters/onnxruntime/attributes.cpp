@@ -167,13 +167,6 @@ const char *kindThere(const Attributes::Source &source, const void *ctx, const A
   return kind;
 }
 
-opw_dtype_t dtypeByName(const char *name) {
-  for (opw_dtype_t d = 1; d < runtime::kDtypeCount; ++d)
-    if (strcmp(runtime::dtypeInfo(d).name, name) == 0)
-      return d;
-  return OPW_NONE;
-}
-
 const char *expectedKind(uint32_t kind) {
   static const char *const kNames[] = {"nothing", "an int", "a float", "an int",   "a string", "a string", "ints",
                                        "floats",  "ints",   "strings", "a tensor", "a string", "a string"};
@@ -233,7 +226,7 @@ bool Attributes::readOne(const opw_attr_t &attr, const Api &api, const Source &s
       v->u.s = text;
       v->count = static_cast<uint32_t>(count);
     } else if (attr.kind == OPW_ATTR_DTYPE) {
-      v->u.i = dtypeByName(text);
+      v->u.i = runtime::dtypeByName(text, strlen(text));
     } else {
       v->u.i = -1;
       for (uint32_t c = 0; c < attr.choice_count; ++c)
