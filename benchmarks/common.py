@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
+_TRITONS_OWN = ("import of Triton", "TTIR of")  # stages of plugin-gen
 _temporary = tempfile.TemporaryDirectory(prefix="opwright-benchmark-")  # lives as long as the process
 
 
@@ -71,6 +72,19 @@ def compile_c(
 
 def load_c(*sources: str) -> ctypes.CDLL:
     return ctypes.CDLL(str(compile_c(*sources)))
+
+
+def build_plugin(name: str, workspace: str) -> tuple[Path, float]:
+    """The plugin of <name>/kernel_config.py, and the milliseconds of its build outside Triton's own."""
+    command = [sys.executable, "-m", "opwright", "plugin-gen", "--workspace", workspace, "--json"]
+    done = subprocess.run(
+        [*command, "--kernel_config", str(FOLDER / name / "kernel_config.py")], text=True, stdout=subprocess.PIPE
+    )
+    if done.returncode:
+        raise SystemExit(f"{name}: the plugin could not be built; the message is above")
+    stages = json.loads(done.stdout)["stages"]
+    ours = sum(stage["ms"] for stage in stages if not stage["name"].startswith(_TRITONS_OWN))
+    return Path(workspace) / "output" / "libtriton_plugins.so", ours
 
 
 def address(array) -> ctypes.c_void_p:

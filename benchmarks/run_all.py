@@ -19,6 +19,7 @@ BENCHMARKS = (
     "numpy_peers",
     "model_peers",
     "launch",
+    "plugin_calls",
     "triton_launch",
     "program_order",
     "inductor",
