@@ -96,7 +96,7 @@ opw_status_t checkTensor(const Frame &f, const opw_io_t &io, const opw_tensor_t 
       return failOp(error, OPW_E_ARGUMENT, op, "%s has no data", io.name);
     uint64_t align = io.align ? io.align : t.dl_bits / 8u;
     uint64_t address = reinterpret_cast<uintptr_t>(t.data) + t.byte_offset;
-    if (align > 1 && address % align != 0)
+    if ((align & (align - 1)) == 0 ? (address & (align - 1)) != 0 : address % align != 0) // a division is slow
       return failOp(error, OPW_E_LAYOUT, op, "%s is at address 0x%llx, expected a multiple of %llu", io.name,
                     static_cast<unsigned long long>(address), static_cast<unsigned long long>(align));
   }

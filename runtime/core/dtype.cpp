@@ -28,6 +28,16 @@ constexpr DtypeInfo kInfo[kDtypeCount] = {
     {"f8e8m0", 1, 14, 8, 'f'},
 };
 
+/// The dtype of a DLPack code and of 8 << n bits: every call asks for each of its tensors.
+struct ByCode {
+  opw_dtype_t dtype[15][4] = {};
+  constexpr ByCode() {
+    for (opw_dtype_t d = 1; d < kDtypeCount; ++d)
+      dtype[kInfo[d].dlCode][__builtin_ctz(kInfo[d].dlBits) - 3] = d;
+  }
+};
+constexpr ByCode kByCode;
+
 template <typename T> T load(const void *data, int64_t index) {
   T v;
   memcpy(&v, static_cast<const char *>(data) + static_cast<size_t>(index) * sizeof v, sizeof v);
@@ -91,12 +101,11 @@ opw_dtype_t dtypeByName(const char *name, size_t length) {
 }
 
 opw_dtype_t dtypeOf(const opw_tensor_t &t) {
-  if (t.dl_lanes != 1)
+  unsigned bits = t.dl_bits;
+  if (t.dl_lanes != 1 || t.dl_code >= sizeof kByCode.dtype / sizeof *kByCode.dtype || bits < 8 || bits > 64 ||
+      (bits & (bits - 1)) != 0)
     return OPW_NONE;
-  for (opw_dtype_t d = 1; d < kDtypeCount; ++d)
-    if (kInfo[d].dlCode == t.dl_code && kInfo[d].dlBits == t.dl_bits)
-      return d;
-  return OPW_NONE;
+  return kByCode.dtype[t.dl_code][__builtin_ctz(bits) - 3];
 }
 
 void setDtype(opw_tensor_t &t, opw_dtype_t dtype) {

@@ -295,6 +295,11 @@ PoisonCode toInteger(uint8_t op, double x, int64_t *r) {
 } // namespace
 
 Value evaluate(const Frame &frame, const opw_program_t &program) {
+  if (program.count == 1) { // most are: a size, a number, an attribute
+    Value v = leaf(frame, *program.code, 0);
+    v.isFloat = program.is_float;
+    return v;
+  }
   Slot stack[OPW_MAX_DEPTH];
   Poison bad[OPW_MAX_DEPTH];
   int n = 0; // operands on the stack
