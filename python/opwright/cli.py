@@ -1,6 +1,7 @@
 """The command `opwright`. Results go to stdout, diagnostics and progress to stderr.
 
-Exit codes: 0 done; 1 the input is refused; 2 wrong usage; 3 a tool, device or host is missing; 70 a bug of Opwright.
+Exit codes: 0 done; 1 the input is refused; 2 wrong usage; 3 a tool, device or host is missing; 4 verification failed; 70 a bug of
+Opwright.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from opwright.errors import EXIT_BUG, EXIT_MISSING, EXIT_OK, EXIT_REFUSED, OpwrightError
+from opwright.errors import EXIT_BUG, EXIT_MISSING, EXIT_OK, EXIT_REFUSED, EXIT_VERIFY, OpwrightError
 
 app = typer.Typer(
     name="opwright", add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
@@ -135,6 +136,113 @@ def plugin_gen_command(
     _print_stages(", ".join(report.ops), report.stages)
     for path in (report.library, report.functional):
         print(path)
+
+
+_Library = Annotated[Path, typer.Argument(metavar="LIB.so", help="a plugin library")]
+_Op = Annotated[str, typer.Argument(metavar="OP", help="the operator's name, or ns::name")]
+_In = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--in",
+        metavar="FILE.npy",
+        help="an input, in order; FILE.npy:bfloat16 for types of ml_dtypes, none for no input",
+    ),
+]
+_More = Annotated[list[str] | None, typer.Argument(metavar="[FILE.npy]...", help="more inputs", show_default=False)]
+_Attr = Annotated[list[str] | None, typer.Option("--attr", metavar="NAME=VALUE", help="an attribute; 1,2,3 for a list")]
+_Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
+
+
+@app.command("run")
+def run_command(
+    library: _Library,
+    op: _Op,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="folder for <output>.npy")],
+    more: _More = None,
+    inputs: _In = None,
+    attributes: _Attr = None,
+    as_json: _Json = False,
+) -> None:
+    """Calls an operator on files of NumPy arrays."""
+    from opwright.run import prepare, run
+
+    written = run(prepare(library, op, [*(inputs or ()), *(more or ())], attributes or ()), out)
+    if as_json:
+        print(json.dumps({"outputs": [str(path) for path in written]}, indent=1))
+        return
+    for path in written:
+        print(path)
+
+
+@app.command("bench")
+def bench_command(
+    library: _Library,
+    op: _Op,
+    more: _More = None,
+    inputs: _In = None,
+    attributes: _Attr = None,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.01, help="how long to measure")] = 2.0,
+    as_json: _Json = False,
+) -> None:
+    """Times every tactic of an operator on files of NumPy arrays."""
+    from opwright.run import bench, prepare
+
+    call = prepare(library, op, [*(inputs or ()), *(more or ())], attributes or ())
+    with _progress("bench") as stage:
+        found = bench(call, seconds, stage if sys.stderr.isatty() else lambda name: None)
+    if as_json:
+        print(json.dumps({"op": str(call.op), "unit": "us", "tactics": [vars(each) for each in found]}, indent=1))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("tactic", "us, best", "us, median", "", title=str(call.op), title_justify="left")
+    for each in sorted(found, key=lambda each: each.median):
+        table.add_row(str(each.tactic), f"{each.best:.2f}", f"{each.median:.2f}", each.text)
+    Console().print(table)
+
+
+@app.command("verify")
+def verify_command(
+    source: Annotated[Path, typer.Argument(metavar="FILE.py", help="Python with definitions that have an impl")],
+    library: Annotated[Path, typer.Option("--lib", metavar="LIB.so", help="the plugin library that was built of it")],
+    ops: Annotated[
+        str, typer.Option("--ops", help="ids of the operators to verify, separated by commas; all with an impl")
+    ] = "",
+    attributes: Annotated[
+        list[str] | None,
+        typer.Option("--attr", metavar="NS::OP.NAME=VALUE", help="as given to build; repeatable"),
+    ] = None,
+    models: Annotated[
+        list[Path] | None, typer.Option("--for", metavar="MODEL.onnx", help="as given to build; repeatable")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="of the random inputs")] = 0,
+    calls: Annotated[int, typer.Option("--calls", min=1, help="per combination of element types and tactic")] = 6,
+    as_json: _Json = False,
+) -> None:
+    """Compares every combination of element types and every tactic of a library with the impl functions of its definitions."""
+    from opwright.loader import load
+    from opwright.plugin import uses
+    from opwright.plugin.verify import load_definitions, verify
+
+    definitions = load_definitions(source, [op.strip() for op in ops.split(",") if op.strip()])
+    uses.add_given(definitions, attributes or ())
+    for model in models or ():
+        uses.add_model(definitions, model)
+    with _progress("verify") as stage:
+        rows = verify(definitions, load(library), seed, calls, stage if sys.stderr.isatty() else lambda name: None)
+    failed = [row for row in rows if row.problem]
+    if as_json:
+        print(json.dumps({"ok": not failed, "seed": seed, "rows": [row.as_dict() for row in rows]}, indent=1))
+    else:
+        for row in rows:
+            verdict = (
+                f"FAILED: {row.problem}" if row.problem else f"ok, largest error {row.worst:.2f} of what is allowed"
+            )
+            print(f"{row.op} ({row.types}) tactic {row.tactic}, {row.calls} calls: {verdict}")
+        if failed:
+            print(f"error: {len(failed)} of {len(rows)} differ; the same numbers again: --seed {seed}", file=sys.stderr)
+    raise typer.Exit(EXIT_VERIFY if failed else EXIT_OK)
 
 
 @app.command("inspect")

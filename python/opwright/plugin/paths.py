@@ -17,7 +17,8 @@ from typing import Any, Generic, TypeVar
 from opwright.errors import InputError
 from opwright.expressions import Expr, Num, Op, show
 
-_MOST = 256  # paths of one function: more are a mistake, such as a loop over a symbol
+_MOST = 256  # paths of one function
+_LONGEST = 64  # questions on one path: more are a mistake, such as a loop while a symbol is larger
 
 Result = TypeVar("Result")
 
@@ -108,6 +109,11 @@ def ask(key: str, options: Callable[[], Sequence[Option]], *, otherwise: str = "
         return walk.answers[key]
     choices = options()
     number = len(walk.asked)
+    if number == _LONGEST:
+        raise InputError(
+            f"the definition asks for more than {_LONGEST} values of symbols in one run, the last being '{key}'; expected no loop over one",
+            hint="write sizes as expressions: opwright.plugin.where(condition, a, b)",
+        )
     taken = walk.prefix[number] if number < len(walk.prefix) else 0
     walk.asked.append(_Question(choices, taken, tried))
     walk.asked[-1].refusal = otherwise

@@ -1,0 +1,145 @@
+"""Operators of a library on files: `opwright run` and `opwright bench`."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from opwright.errors import InputError
+from opwright.plugin.attributes import Attribute
+
+
+@dataclass
+class Call:
+    """An operator with its inputs and attributes, ready to be called."""
+
+    op: Any
+    inputs: list[Any]
+    attributes: dict[str, Any]
+
+    def __call__(self, tactic: int = 0) -> tuple[Any, ...]:
+        """The outputs."""
+        found = self.op(*self.inputs, **self.attributes, tactic=tactic)
+        return found if isinstance(found, tuple) else (found,)
+
+
+def prepare(library: Path, op: str, files: Sequence[str], attributes: Sequence[str]) -> Call:
+    """The call that a command line describes: files of NumPy in the order of the inputs, attributes as name=VALUE."""
+    from opwright.loader import load
+
+    loaded = load(library)
+    name = op if "::" in op else next((full for full in loaded if full.partition("::")[2] == op), op)
+    if name not in loaded:
+        raise InputError(f"{library}: found no operator {op!r}, expected one of {', '.join(loaded) or 'none'}")
+    found = loaded[name]
+    return Call(found, [_read(file) for file in files], dict(_attribute(found, text) for text in attributes))
+
+
+def run(call: Call, folder: Path) -> list[Path]:
+    """Calls the operator and writes FOLDER/<output>.npy."""
+    outputs = call()
+    names = [output.name for output in call.op.outputs]
+    names += [f"{names[-1]}{i}" for i in range(1, len(outputs) - len(names) + 1)]  # a variable number
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return [_write(folder / f"{name}.npy", np.asarray(array)) for name, array in zip(names, outputs, strict=True)]
+    except OSError as e:
+        raise InputError(f"the outputs cannot be written to {str(folder)!r}: {e.strerror or e}") from e
+
+
+@dataclass
+class Timing:
+    """What one tactic takes, in microseconds."""
+
+    tactic: int
+    text: str
+    best: float
+    median: float
+    calls: int
+
+
+def bench(call: Call, seconds: float, progress: Callable[[str], None] = lambda stage: None) -> list[Timing]:
+    """Times every tactic, all in turn, so that what the machine does meanwhile is the same for each."""
+    tactics = [tactic for tactic in call.op.tactics if _runs(call, tactic)]
+    times: dict[int, list[float]] = {tactic: [] for tactic in tactics}
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        for tactic in tactics:
+            progress(f"tactic {tactic}")
+            start = time.perf_counter()
+            call(tactic)
+            once = time.perf_counter() - start
+            repeat = max(1, min(1000, int(0.01 / max(once, 1e-7))))
+            start = time.perf_counter()
+            for _ in range(repeat):
+                call(tactic)
+            times[tactic].append((time.perf_counter() - start) / repeat * 1e6)
+    return [
+        Timing(tactic, call.op.tactics[tactic], min(found), statistics.median(found), len(found))
+        for tactic, found in times.items()
+    ]
+
+
+def _runs(call: Call, tactic: int) -> bool:
+    """Whether there is the tactic for these element types; the first call also warms up."""
+    from opwright.native import PluginError
+
+    try:
+        call(tactic)
+    except PluginError as e:
+        if "does not run these element types" in str(e):
+            return False
+        raise
+    return True
+
+
+def _read(text: str) -> np.ndarray | None:
+    """FILE.npy, FILE.npy:bfloat16 for a type that NumPy has not, or none for an optional input."""
+    if text == "none":
+        return None
+    file, _, dtype = text.partition(":")
+    try:
+        array = np.load(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as e:
+        raise InputError(f"{file!r} cannot be read as an array: {e}", hint="a file that numpy.save has written") from e
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"{file!r} has several arrays, expected one", hint="a file that numpy.save has written")
+    if not dtype:
+        return array
+    from opwright.plugin.combinations import dtype_of
+    from opwright.plugin.eager import numpy_type
+
+    return array.view(numpy_type(dtype_of(dtype)))
+
+
+def _attribute(op: Any, text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    known = {attribute.name: attribute for attribute in op.attributes}
+    if not equals or name not in known:
+        raise InputError(f"--attr {text!r}, expected NAME=VALUE with one of {', '.join(known) or 'no attributes'}")
+    declared = known[name]
+    try:
+        return name, Attribute(name, declared.kind, choices=tuple(declared.choices)).parse(value)
+    except InputError as e:
+        raise e.at(f"--attr {text}") from None
+
+
+def _write(path: Path, array: np.ndarray) -> Path:
+    """Writes a whole file or nothing."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as f:
+            np.save(f, array, allow_pickle=False)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+    return path
