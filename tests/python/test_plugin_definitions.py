@@ -375,6 +375,19 @@ def test_onnx_runtime(library):
     np.testing.assert_allclose(found, array / array.sum(1, keepdims=True), rtol=3 * 2**-24)
 
 
+def test_tvm_ffi(library):
+    tvm_ffi = pytest.importorskip("tvm_ffi", reason="apache-tvm-ffi is not installed")
+    module = tvm_ffi.load_module(str(library.path))
+    x = np.random.default_rng(3).integers(1, 9, (7, 33)).astype(np.float32)
+    y, normal, zeroes = np.empty_like(x), np.empty_like(x), np.ones((26, 2), np.float32)
+    module.axpy(x, x, 2.0, y)
+    module.scale_(y, 5, y)
+    np.testing.assert_array_equal(y, 15 * x)
+    module.sample__normalize_rows(y, normal, zeroes)
+    np.testing.assert_allclose(normal, x / x.sum(1, keepdims=True), rtol=3 * 2**-24)
+    assert not zeroes.any()
+
+
 def test_a_file_of_tensorrt_needs_other_imports_alone(tmp_path):
     path = tmp_path / "libquick.so"
     build(FOLDER / "quick.py", path)

@@ -258,7 +258,7 @@ def test_long_lists(module) -> None:
     assert show(module, None, [], 1, None, None, None, None, tvm_ffi.Shape(pads * 5), *DEFAULTS[5:])[6:8] == [5000, 999]
     kind, text = refused(show, module, None, [], 1, None, None, None, None, pads, [True] * 25, *DEFAULTS[6:])
     assert kind is ValueError and text == (
-        "sample::show: attribute flags: found 25 elements, expected at most 1024 in all lists of a call; pass ints as a shape"
+        "sample::show: attribute flags: found 25 elements after 1000 of other lists, expected at most 1024 in all lists of a call; pass ints as a shape"
     )
 
 

@@ -278,9 +278,11 @@ private:
     const auto *from = cellOf<SequenceCell>(a.object);
     uint64_t *words = bound.words + bound.wordCount;
     if (from->size > static_cast<int64_t>(kListWords - bound.wordCount)) {
-      failOp(error, OPW_E_ARGUMENT, op,
-             "attribute %s: found %lld elements, expected at most %u in all lists of a call; pass ints as a shape",
-             attr.name, static_cast<long long>(from->size), kListWords);
+      failOp(
+          error, OPW_E_ARGUMENT, op,
+          "attribute %s: found %lld elements after %u of other lists, expected at most %u in all lists of a call; pass "
+          "ints as a shape",
+          attr.name, static_cast<long long>(from->size), bound.wordCount, kListWords);
       return kValueError;
     }
     for (int64_t i = 0; i < from->size; ++i)
