@@ -121,6 +121,11 @@ DOUBLE_OP = {
     "outputs": [{"name": "out", "type": "f32", "shape": "x[0:]", "alias": "x", "inplace": True}],
     "plans": [{"launches": [launch("add.f32", ["ptr out", "ptr out", "ptr out", "numel(out)", "1.0"], "cdiv(numel(out), 64)")]}],
 }  # fmt: skip
+GREEDY_OP = {
+    "name": "greedy", "inputs": [{"name": "x", "type": "f32"}], "outputs": [{"name": "out", "type": "f32", "shape": "x[0:]"}],
+    "plans": [{"workspace": [{"name": "room", "dtype": "i8", "elements": "numel(x) * 1125899906842624"}],
+               "launches": [launch("copy", ["ptr x", "ptr out", "0"])]}],
+}  # fmt: skip
 FAIL_OP = {
     "name": "fails", "inputs": [{"name": "x", "type": "f32"}], "outputs": [{"name": "out", "type": "f32", "shape": "x[0:]"}],
     "plans": [{"launches": [launch("fails", ["ptr x", "ptr out"])]}],
@@ -144,7 +149,18 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
         kernel_object("nonzero", NONZERO, [pointer, (True, "i64"), (True, "i64"), integer], folder),
         kernel_object("fails", FAIL, [pointer, pointer], folder),
     ]
-    ops = [add_op(), add_op("sub"), add_op("sub", "other"), COPY_OP, SHOW_OP, ROWS_OP, NONZERO_OP, DOUBLE_OP, FAIL_OP]
+    ops = [
+        add_op(),
+        add_op("sub"),
+        add_op("sub", "other"),
+        COPY_OP,
+        SHOW_OP,
+        ROWS_OP,
+        NONZERO_OP,
+        DOUBLE_OP,
+        GREEDY_OP,
+        FAIL_OP,
+    ]
     return package(folder, ops, objects)
 
 
@@ -358,6 +374,7 @@ def test_refusals_of_the_runtime_have_their_exception(module) -> None:
         (module.add, (x, x.astype(np.int32), 1, f32(4)), TypeError,
          "sample::add: no combination of element types takes (x: f32, y: i32, out: f32); expected (x: f32, y: f32, out: f32) or "
          "(x: f64, y: f64, out: f64)"),
+        (module.greedy, (x, f32(4)), MemoryError, "sample::greedy: no memory for 4503599627370496 bytes of workspace"),
         (module.fails, (x, f32(4)), RuntimeError, "sample::fails: kernel fails: fails.py:7: device assertion failed: x is odd, in program (0, 0, 0) of kernel 'fails'"),
     ]  # fmt: skip
     for call, arguments, kind, expected in cases:
@@ -394,10 +411,10 @@ def test_in_place(module) -> None:
 def test_names(module, library) -> None:
     out = subprocess.run(["nm", "-D", "--defined-only", library], check=True, text=True, capture_output=True).stdout
     names = {line.split()[-1].removeprefix("__tvm_ffi_") for line in out.splitlines() if "__tvm_ffi_" in line}
-    short = {"add", "copy", "show", "first_column", "nonzero", "double_", "fails"}
+    short = {"add", "copy", "show", "first_column", "nonzero", "double_", "greedy", "fails"}
     assert names == short | {f"sample__{n}" for n in short} | {"sample__sub", "other__sub"}
     with pytest.raises(AttributeError):
-        module.get_function("sub") or module.sub
+        _ = module.sub
     x, out = f32(3), np.zeros(3, np.float32)
     module.other__sub(x, x, 1, out)
     np.testing.assert_array_equal(out, 2 * x)
