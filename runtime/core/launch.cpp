@@ -22,7 +22,19 @@ std::atomic<uint64_t> submissions{0};
 /// Unique and not zero: an odd factor permutes the 64-bit numbers. Scattered, so that no number that a kernel of an
 /// earlier launch left in its scratch passes for a key of this one.
 uint64_t nextEpoch() {
-  return (submissions.fetch_add(1, std::memory_order_relaxed) + 1) * UINT64_C(0x9E3779B97F4A7C15);
+  constexpr uint64_t kAtOnce = 1024; // a thread takes many numbers, because an atomic operation is slow
+  ThreadBlock *block = threadBlock();
+  uint64_t number;
+  if (!block) {
+    number = submissions.fetch_add(1, std::memory_order_relaxed);
+  } else {
+    if (block->nextSubmission == block->submissionEnd) {
+      block->nextSubmission = submissions.fetch_add(kAtOnce, std::memory_order_relaxed);
+      block->submissionEnd = block->nextSubmission + kAtOnce;
+    }
+    number = block->nextSubmission++;
+  }
+  return (number + 1) * UINT64_C(0x9E3779B97F4A7C15);
 }
 
 constexpr uint32_t kMostWaiters = 512;

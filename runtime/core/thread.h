@@ -9,9 +9,10 @@ namespace opw::runtime {
 struct ThreadBlock {
   void *scratch; // page-aligned
   size_t scratchBytes;
-  uint32_t worker;  // unique number of the thread within this copy of the runtime
-  uint32_t depth;   // loops of the pool that this thread is inside of
-  bool scratchBusy; // a kernel of an outer call uses the scratch
+  uint32_t worker;                        // unique number of the thread within this copy of the runtime
+  uint32_t depth;                         // loops of the pool that this thread is inside of
+  bool scratchBusy;                       // a kernel of an outer call uses the scratch
+  uint64_t nextSubmission, submissionEnd; // numbers that are this thread's to give: launch.cpp
 };
 
 /// The block of this thread, made on first use and freed when the thread ends. Null when memory is short, or while

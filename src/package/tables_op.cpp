@@ -529,7 +529,8 @@ private:
     if (r.grid.size() > 3)
       no("a grid of " + std::to_string(r.grid.size()) + " sizes, expected at most 3");
     for (size_t a = 0; a < r.grid.size(); ++a)
-      integer(&t->grid[a], r.grid[a], all, kAxes[a]);
+      if (r.grid[a] != "1") // as an absent one is
+        integer(&t->grid[a], r.grid[a], all, kAxes[a]);
     opw_arg_t *args = arena.make<opw_arg_t>(r.args.size());
     for (size_t i = 0; i < r.args.size(); ++i)
       argument(&args[i], r.args[i], all, pointers);

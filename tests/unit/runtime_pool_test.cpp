@@ -195,9 +195,15 @@ TEST(Launch, RunsEveryProgramOnce) {
 
 TEST(Launch, EpochsAreUniqueAndNotZero) {
   Record record;
-  for (int i = 0; i < 1000; ++i)
-    launch(record, {1, 1, 1}, {note, 0, 1, false});
-  EXPECT_EQ(record.epochs.size(), 1000u);
+  std::vector<std::thread> threads; // each takes several shares of the numbers
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([&] {
+      for (int i = 0; i < 2500; ++i)
+        launch(record, {1, 1, 1}, {note, 0, 1, false});
+    });
+  for (std::thread &thread : threads)
+    thread.join();
+  EXPECT_EQ(record.epochs.size(), 10000u);
   EXPECT_FALSE(record.epochs.contains(0));
 }
 
