@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import subprocess
 import sys
 import threading
@@ -428,6 +429,15 @@ def test_two_libraries_with_one_op(module, tmp_path) -> None:
             out = np.zeros(5, np.float32)
             each.add(x, x, 1, out)
             np.testing.assert_array_equal(out, 2 * x + bias)
+
+
+def test_the_page(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(package(tmp_path, [add_op()], add_objects(tmp_path), library="libadd.so").parent)
+    page = (HERE.parents[1] / "docs/abi.md").read_text()
+    (block,) = (b for b in re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL) if "tvm_ffi" in b)
+    names: dict = {}
+    exec(block, names)
+    assert (names["out"] == 3).all()
 
 
 def test_a_function_outlives_its_module(library) -> None:
