@@ -250,34 +250,11 @@ def inspect_command(
     library: Annotated[Path, typer.Argument(help="a plugin library")],
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
-    """Lists the operators of a plugin library."""
-    from opwright.loader import load
+    """Shows what a plugin library holds: operators, how they launch kernels, kernels."""
+    from opwright.inspect import inspect, lines
 
-    found = load(library)
-    if as_json:
-        ops = [{"name": str(op), "version": op.version, "inputs": [i.name for i in op.inputs],
-                "outputs": [o.name for o in op.outputs], "attributes": {p.name: p.dtype for p in op.attributes},
-                "dtypes": [list(row) for row in op.dtypes]} for op in map(found.__getitem__, found)]  # fmt: skip
-        print(
-            json.dumps(
-                {
-                    "path": found.path,
-                    "name": found.name,
-                    "producer": found.producer,
-                    "abi": list(found.abi),
-                    "ops": ops,
-                },
-                indent=1,
-            )
-        )
-        return
-    print(f"{found.path}\n  {found.producer}, plugin ABI {found.abi[0]}.{found.abi[1]}")
-    for name in found:
-        op = found[name]
-        print(f"  {op.signature()}")
-        for row in op.dtypes:
-            pairs = zip([*op.inputs, *op.outputs], row, strict=True)
-            print("    " + ", ".join(f"{io.name} {dtype}" for io, dtype in pairs))
+    found = inspect(library)
+    print(json.dumps(found, indent=1) if as_json else "\n".join(lines(found)))
 
 
 @app.command("explain")

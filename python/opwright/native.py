@@ -146,6 +146,11 @@ def open_library(path: str | os.PathLike[str]) -> Any:
     return library
 
 
+def library_address(library: Any) -> int:
+    """Where the opw_library_t of open_library lies."""
+    return ctypes.addressof(library)
+
+
 DEFAULT: Any = object()  # as the value of a parameter: the one that the operator declares
 
 
@@ -252,7 +257,8 @@ def _view(op: str, spec: Input, x: Any) -> tuple[_Tensor, Any]:
     return view, (sizes, x)
 
 
-def _numpy_dtype(name: str) -> Any:
+def numpy_dtype(name: str) -> Any:
+    """NumPy's dtype of that name; those that NumPy lacks are those of ml_dtypes."""
     try:
         return np.dtype(name)
     except TypeError:
@@ -314,7 +320,7 @@ class Operator:
                 f"{self.name}: the shape of output {spec.name!r} depends on the data, which calls do not support yet"
             )
         view.dl_code, view.dl_bits = _ELEMENTS[name]
-        array = np.empty(shape, _numpy_dtype(name)) if torch is None else torch.empty(shape, dtype=getattr(torch, name))
+        array = np.empty(shape, numpy_dtype(name)) if torch is None else torch.empty(shape, dtype=getattr(torch, name))
         view.data = array.ctypes.data if torch is None else array.data_ptr()
         return array
 

@@ -67,15 +67,17 @@ opw_status_t infer(const opw_op_t *op, const opw_call_t *call, opw_error_t *erro
   for (uint32_t i = 0; i < frame.outputCount; ++i) {
     opw_tensor_t *t = call->outputs[i];
     const opw_io_t &io = *op->outputs[i < op->output_count ? i : op->output_count - 1];
-    if (!t || (io.flags & OPW_IO_VARIADIC))
+    if (!t || isFree(io))
       continue;
     if (io.seg_count && !t->shape)
       return failOp(error, OPW_E_ARGUMENT, op, "output %s has no room for a shape", io.name);
     int64_t dims[OPW_MAX_RANK];
-    if ((status = inferShape(frame, i, dims, &t->ndim, error)))
+    int32_t ndim = 0;
+    if ((status = inferShape(frame, i, dims, &ndim, error)))
       return status;
-    if (t->ndim)
-      memcpy(t->shape, dims, sizeof dims[0] * static_cast<size_t>(t->ndim));
+    t->ndim = ndim;
+    if (ndim)
+      memcpy(t->shape, dims, sizeof dims[0] * static_cast<size_t>(ndim));
     opw_dtype_t type = frame.dtype(io.typevar);
     setDtype(*t, type);
     t->device_type = call->device_type;

@@ -255,8 +255,8 @@ opw_status_t checkOverlap(const Frame &f, uint32_t output, opw_error_t *error) {
 opw_status_t checkOutputShape(Frame &f, uint32_t index, opw_error_t *error) {
   const opw_op_t *op = f.op;
   const opw_io_t &io = ioOf(op->outputs, op->output_count, index);
-  if (io.flags & OPW_IO_VARIADIC)
-    return OPW_OK; // the caller says how many there are; programs see them by COUNT and SUMDIM
+  if (isFree(io))
+    return OPW_OK; // programs see them by COUNT and SUMDIM
   int64_t dims[OPW_MAX_RANK], bounds[OPW_MAX_RANK];
   int32_t ndim;
   opw_status_t s = inferShape(f, index, dims, &ndim, error);
@@ -349,7 +349,30 @@ opw_status_t appendSegment(const Frame &f, const opw_seg_t &seg, const char *nam
   return OPW_OK;
 }
 
+/// What phase 0 counted must lie within the declared bounds: buffers are made for those.
+opw_status_t checkSize(const Frame &f, const opw_size_t &size, opw_error_t *error) {
+  const opw_tensor_t *t = f.tensor(f.op->input_count + size.output);
+  if (!t || !t->data || t->ndim != 0 || dtypeOf(*t) != OPW_I64)
+    return failOp(error, OPW_E_ARGUMENT, f.op, "output %s holds the size %s, expected an int64 without axes, with data",
+                  f.op->outputs[size.output]->name, size.name);
+  int64_t found = integerAt(static_cast<const char *>(t->data) + t->byte_offset, OPW_I64, 0), upper = INT64_MAX;
+  if (size.upper.count)
+    if (opw_status_t s = evaluateSize(f, size.upper, "the bound of a size", &upper, error))
+      return s;
+  if (found >= 0 && (found <= upper || upper == -1))
+    return OPW_OK;
+  return failOp(error, OPW_E_SHAPE, f.op, "the kernel counted %lld for the size %s, expected 0 to %lld",
+                static_cast<long long>(found), size.name, static_cast<long long>(upper));
+}
+
 } // namespace
+
+opw_status_t checkSizes(const Frame &f, opw_error_t *error) {
+  for (uint32_t i = 0; i < f.op->size_count; ++i)
+    if (opw_status_t s = checkSize(f, *f.op->sizes[i], error))
+      return s;
+  return OPW_OK;
+}
 
 void addShape(Text &text, const int64_t *dims, int32_t ndim) {
   text.add("[");
@@ -399,11 +422,12 @@ opw_status_t bindCall(Frame &f, const opw_op_t *op, const opw_call_t *call, Purp
   f.call = call;
   f.inputs = call->inputs;
   f.inputCount = call->input_count;
-  f.outputs = purpose == Purpose::Run ? call->outputs : nullptr;
+  bool counted = op->size_count != 0 && call->phases == 2 && purpose != Purpose::Decide;
+  f.outputs = purpose == Purpose::Run || counted ? call->outputs : nullptr;
   f.outputCount = call->output_count;
   f.infer = purpose == Purpose::Infer;
-  f.sizesKnown = purpose == Purpose::Run && (op->size_count == 0 || call->phases == 2);
   f.sizesBound = false;
+  f.sizesKnown = counted || (purpose == Purpose::Run && op->size_count == 0);
   f.combo = 0;
   opw_status_t s;
   if (purpose != Purpose::Decide)
@@ -413,7 +437,7 @@ opw_status_t bindCall(Frame &f, const opw_op_t *op, const opw_call_t *call, Purp
       (s = pickCombo(f, purpose == Purpose::Run, error)))
     return s;
   evaluateVars(f);
-  if ((s = checkValid(f, error)))
+  if ((s = checkValid(f, error)) || (counted && (s = checkSizes(f, error))))
     return s;
   return purpose == Purpose::Run ? bindOutputs(f, error) : OPW_OK;
 }

@@ -7,13 +7,19 @@
 namespace opw::runtime {
 
 enum class Purpose : uint8_t {
-  Infer,  // sizes may be -1, no data, outputs are to be written
+  Infer,  // sizes may be -1, no data, outputs are to be written; in phase 2 what phase 0 counted is read first
   Decide, // sizes are known, data and outputs are not looked at
   Run     // everything is there
 };
 
 /// Fills the frame, or refuses the call. Everything in the frame points into the call and the op.
 opw_status_t bindCall(Frame &frame, const opw_op_t *op, const opw_call_t *call, Purpose purpose, opw_error_t *error);
+
+/// Refuses what phase 0 counted where it is negative or above its bound. SIZE outputs have data.
+opw_status_t checkSizes(const Frame &frame, opw_error_t *error);
+
+/// Whether an output has no declared shape: how many there are, and of what sizes, is the caller's to say.
+inline bool isFree(const opw_io_t &io) { return (io.flags & OPW_IO_VARIADIC) && io.seg_count == 0; }
 
 /// The shape of output `index` of a bound frame; unknown sizes are -1. `dims` has room for OPW_MAX_RANK.
 opw_status_t inferShape(const Frame &frame, uint32_t index, int64_t *dims, int32_t *ndim, opw_error_t *error);

@@ -1,5 +1,6 @@
 #include "core/run.h"
 
+#include "core/call.h"
 #include "core/dtype.h"
 #include "core/launch.h"
 #include "core/program.h"
@@ -372,8 +373,11 @@ opw_status_t runPlan(Frame &f, const opw_plan_t &plan, opw_error_t *error) {
   for (uint32_t phase = 0; phase < 2; ++phase) {
     if (phases != 0 && phases != phase + 1)
       continue;
-    if (phase == 1 && f.op->size_count && !f.sizesKnown)
+    if (phase == 1 && !f.sizesKnown) {
       f.sizesKnown = true;
+      if (opw_status_t s = checkSizes(f, error))
+        return s;
+    }
     for (uint32_t i = 0; i < plan.launch_count; ++i)
       if (plan.launches[i]->phase == phase)
         if (opw_status_t s = launch(running, *plan.launches[i], error))

@@ -136,6 +136,9 @@ struct Checker {
       return refuse("%s is an alias of input %d", t.name, t.alias);
     if ((t.flags & OPW_IO_INPLACE) && t.alias < 0)
       return refuse("%s is in place, but an alias of nothing", t.name);
+    for (uint32_t c = 0; (t.flags & OPW_IO_SIZE) && c < op->combo_count; ++c)
+      if (t.seg_count != 0 || op->combos[c * op->typevar_count + t.typevar] != OPW_I64)
+        return refuse("%s holds a size, expected int64 without axes", t.name);
     if (output && t.seg_count && !t.segs)
       return refuse("%s has no shape", t.name);
     for (uint32_t i = 0; output && i < t.seg_count; ++i)

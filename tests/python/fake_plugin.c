@@ -20,6 +20,8 @@ static opw_status_t refuse(opw_error_t *error, opw_status_t code, const char *te
   return code;
 }
 
+static const opw_typevar_t half = {sizeof half, 1u << OPW_F16, "T"}, single = {sizeof single, 1u << OPW_F32, "S"};
+static const opw_typevar_t *const add_types[] = {&single}, *const scale_types[] = {&half, &single};
 static const uint8_t add_combos[] = {OPW_F32}, scale_combos[] = {OPW_F16, OPW_F32};
 static const opw_io_t x1 = {.struct_size = sizeof(opw_io_t), .name = "x", .alias = -1, .rank_min = 1, .rank_max = 1};
 static const opw_io_t y1 = {.struct_size = sizeof(opw_io_t), .name = "y", .alias = -1, .rank_min = 1, .rank_max = 1};
@@ -38,6 +40,7 @@ static const opw_op_t add_op = {.struct_size = sizeof(opw_op_t),
                                 .doc = "Adds two vectors.",
                                 .inputs = add_in,
                                 .outputs = one_out,
+                                .typevars = add_types,
                                 .combos = add_combos,
                                 .typevar_count = 1,
                                 .input_count = 2,
@@ -50,6 +53,7 @@ static const opw_op_t scale_op = {.struct_size = sizeof(opw_op_t),
                                   .inputs = scale_in,
                                   .outputs = scale_out,
                                   .attrs = scale_attrs,
+                                  .typevars = scale_types,
                                   .combos = scale_combos,
                                   .typevar_count = 2,
                                   .input_count = 1,
@@ -63,6 +67,10 @@ static const opw_op_t *find(const char *ns, const char *name, int32_t version) {
     if (!strcmp(ns, ops[i]->ns) && !strcmp(name, ops[i]->name) && version <= ops[i]->version)
       return ops[i];
   return 0;
+}
+
+static opw_status_t check(const opw_op_t *op, opw_error_t *error) {
+  return op ? OPW_OK : refuse(error, OPW_E_ARGUMENT, "no operator");
 }
 
 static void describe(opw_tensor_t *t, uint8_t bits, int64_t size) {
@@ -116,7 +124,7 @@ static const opw_tables_t tables = {.struct_size = sizeof tables,
                                     .op_count = 2,
                                     .state = state,
                                     .state_bytes = sizeof state};
-static const opw_api_t api = {.struct_size = sizeof api, .find = find, .infer = infer, .run = run};
+static const opw_api_t api = {.struct_size = sizeof api, .find = find, .check = check, .infer = infer, .run = run};
 static const opw_library_t library = {FAKE_MAJOR, OPW_ABI_MINOR, sizeof library, 0, &tables, &api};
 
 #ifndef FAKE_NO_QUERY

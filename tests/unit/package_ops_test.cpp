@@ -258,6 +258,31 @@ TEST(Ops, DataDependentSizesInOneGoAndInPhases) {
   Call infer({&tx.view}, {&none.view, &tcount.view, &ttotal.view});
   ASSERT_EQ(api.infer(op, &infer.call, &infer.error), OPW_OK) << infer.text;
   EXPECT_EQ(none.view.shape[0], -1);
+  infer.call.phases = 2; // what was counted is there
+  ASSERT_EQ(api.infer(op, &infer.call, &infer.error), OPW_OK) << infer.text;
+  EXPECT_EQ(none.view.shape[0], 3);
+  EXPECT_EQ(none.view.ndim, 1);
+}
+
+TEST(Ops, CountsMustKeepTheirBounds) {
+  const opw_api_t &api = *plugin().library->api;
+  const opw_op_t *op = plugin().op("t", "nonzero");
+  float x[6] = {}, total = 0;
+  int64_t idx[6], count;
+  Tensor tx(x, OPW_F32, {6}), tidx(idx, OPW_I64, {6}), tcount(&count, OPW_I64, {}), ttotal(&total, OPW_F32, {});
+  Call c({&tx.view}, {&tidx.view, &tcount.view, &ttotal.view});
+  c.call.phases = 2;
+  for (int64_t wrong : {int64_t{7}, int64_t{-1}, INT64_MAX}) {
+    count = wrong;
+    std::string text = "t::nonzero: the kernel counted " + std::to_string(wrong) + " for the size n, expected 0 to 6";
+    EXPECT_EQ(api.run(op, &c.call, &c.error), OPW_E_SHAPE);
+    EXPECT_EQ(c.text, text);
+    EXPECT_EQ(api.infer(op, &c.call, &c.error), OPW_E_SHAPE);
+    EXPECT_EQ(c.text, text);
+  }
+  c.outputs[1] = nullptr;
+  EXPECT_EQ(api.infer(op, &c.call, &c.error), OPW_E_ARGUMENT);
+  EXPECT_STREQ(c.text, "t::nonzero: output count holds the size n, expected an int64 without axes, with data");
 }
 
 TEST(Ops, HostValuesAndOptionalInputs) {
