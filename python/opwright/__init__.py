@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from opwright.launch import set_threads as set_threads
     from opwright.loader import Library as Library
     from opwright.loader import load as load
+    from opwright.onnx_schemas import onnx_schemas as onnx_schemas
     from opwright.profiling import profile as profile
     from opwright.tensor import tensor as tensor
 
@@ -23,11 +24,12 @@ _LAZY = {
     "bind": "opwright.launch",
     "cpu": "opwright.launch",
     "load": "opwright.loader",
+    "onnx_schemas": "opwright.onnx_schemas",
     "profile": "opwright.profiling",
     "set_threads": "opwright.launch",
     "tensor": "opwright.tensor",
 }
-__all__ = ["Library", "bind", "cpu", "load", "profile", "set_threads", "tensor"]
+__all__ = ["Library", "bind", "cpu", "load", "onnx_schemas", "profile", "set_threads", "tensor"]
 
 
 def __getattr__(name: str) -> Any:

@@ -62,6 +62,7 @@ class Tensor:
     rank: tuple[int, int]
     optional: bool
     variadic: bool
+    variadic_min: int
     host: bool
     strided: bool
     align: int
@@ -152,6 +153,7 @@ def _tensor(io: dict[str, Any], op: dict[str, Any], output: bool) -> Tensor:
     return Tensor(
         name=io["name"], doc=io["doc"] or "", dtypes=tuple(row[io["typevar"]] for row in op["combos"]),
         rank=(io["rank_min"], io["rank_max"]), optional=bool(flags & _OPTIONAL), variadic=bool(flags & _VARIADIC),
+        variadic_min=io["variadic_min"],
         host=bool(flags & _HOST), strided=bool(flags & _STRIDED), align=io["align"], size=bool(flags & _SIZE),
         inplace=bool(flags & _INPLACE), alias=op["inputs"][io["alias"]]["name"] if io["alias"] >= 0 else None,
         shape=tuple(shape(io, op)) if output else (),
@@ -315,6 +317,11 @@ class Library:
 def load(path: str | os.PathLike[str]) -> Library:
     """Opens a plugin library. It stays loaded for the life of the process."""
     return Library(path)
+
+
+def dtype_number(name: str) -> int:
+    """The number that plugin.h gives to an element type."""
+    return _NUMBERS[name]
 
 
 # ---- what opwright._host asks for when something is rare

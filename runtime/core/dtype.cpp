@@ -6,26 +6,26 @@ namespace opw::runtime {
 namespace {
 
 constexpr DtypeInfo kInfo[kDtypeCount] = {
-    {"none", 0, 0, 0, 0},
-    {"bool", 1, 6, 8, 'b'},
-    {"i8", 1, 0, 8, 'i'},
-    {"i16", 2, 0, 16, 'i'},
-    {"i32", 4, 0, 32, 'i'},
-    {"i64", 8, 0, 64, 'i'},
-    {"u8", 1, 1, 8, 'u'},
-    {"u16", 2, 1, 16, 'u'},
-    {"u32", 4, 1, 32, 'u'},
-    {"u64", 8, 1, 64, 'u'},
-    {"f16", 2, 2, 16, 'f'},
-    {"bf16", 2, 4, 16, 'f'},
-    {"f32", 4, 2, 32, 'f'},
-    {"f64", 8, 2, 64, 'f'},
-    {"f8e4m3fn", 1, 10, 8, 'f'},
-    {"f8e5m2", 1, 12, 8, 'f'},
-    {"f8e4m3fnuz", 1, 11, 8, 'f'},
-    {"f8e5m2fnuz", 1, 13, 8, 'f'},
-    {"f8e4m3b11fnuz", 1, 9, 8, 'f'},
-    {"f8e8m0", 1, 14, 8, 'f'},
+    {"none", "none", 0, 0, 0, 0},
+    {"bool", "bool", 1, 6, 8, 'b'},
+    {"i8", "int8", 1, 0, 8, 'i'},
+    {"i16", "int16", 2, 0, 16, 'i'},
+    {"i32", "int32", 4, 0, 32, 'i'},
+    {"i64", "int64", 8, 0, 64, 'i'},
+    {"u8", "uint8", 1, 1, 8, 'u'},
+    {"u16", "uint16", 2, 1, 16, 'u'},
+    {"u32", "uint32", 4, 1, 32, 'u'},
+    {"u64", "uint64", 8, 1, 64, 'u'},
+    {"f16", "float16", 2, 2, 16, 'f'},
+    {"bf16", "bfloat16", 2, 4, 16, 'f'},
+    {"f32", "float32", 4, 2, 32, 'f'},
+    {"f64", "float64", 8, 2, 64, 'f'},
+    {"f8e4m3fn", "float8_e4m3fn", 1, 10, 8, 'f'},
+    {"f8e5m2", "float8_e5m2", 1, 12, 8, 'f'},
+    {"f8e4m3fnuz", "float8_e4m3fnuz", 1, 11, 8, 'f'},
+    {"f8e5m2fnuz", "float8_e5m2fnuz", 1, 13, 8, 'f'},
+    {"f8e4m3b11fnuz", "float8_e4m3b11fnuz", 1, 9, 8, 'f'},
+    {"f8e8m0", "float8_e8m0fnu", 1, 14, 8, 'f'},
 };
 
 /// The dtype of a DLPack code and of 8 << n bits: every call asks for each of its tensors.
@@ -95,8 +95,9 @@ const DtypeInfo &dtypeInfo(opw_dtype_t dtype) { return kInfo[dtype < kDtypeCount
 
 opw_dtype_t dtypeByName(const char *name, size_t length) {
   for (opw_dtype_t d = 1; d < kDtypeCount; ++d)
-    if (strlen(kInfo[d].name) == length && memcmp(kInfo[d].name, name, length) == 0)
-      return d;
+    for (const char *known : {kInfo[d].name, kInfo[d].numpy})
+      if (strlen(known) == length && memcmp(known, name, length) == 0)
+        return d;
   return OPW_NONE;
 }
 

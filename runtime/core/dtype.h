@@ -9,6 +9,7 @@ constexpr uint32_t kDtypeCount = 20;
 
 struct DtypeInfo {
   const char *name;
+  const char *numpy; // NumPy's name, or that of ml_dtypes
   uint8_t bytes;
   uint8_t dlCode, dlBits;
   char kind; // 'b' bool, 'i' signed, 'u' unsigned, 'f' float, 0 none
@@ -17,7 +18,7 @@ struct DtypeInfo {
 /// Information about a dtype; that of OPW_NONE for numbers that this runtime does not know.
 const DtypeInfo &dtypeInfo(opw_dtype_t dtype);
 
-/// The dtype of a name as in DtypeInfo ("f32"), or OPW_NONE.
+/// The dtype of a name, ours or NumPy's ("f32", "float32"), or OPW_NONE.
 opw_dtype_t dtypeByName(const char *name, size_t length);
 
 /// The element type of a view, or OPW_NONE.

@@ -51,6 +51,9 @@ KERNELS = {
       for (int64_t i = 0; i < I(3); i++) { sum += P(0, float)[i]; peak = P(0, float)[i] > peak ? P(0, float)[i] : peak; }
       P(1, float)[0] = sum; if (args->slots[2]) P(2, float)[0] = peak;"""),
     "stride": ("ppii", "for (int64_t i = 0; i < I(2); i++) P(1, float)[i] = P(0, float)[i * I(3)];"),
+    "address": ("pp", "P(1, float)[0] = args->slots[0] == args->slots[1];"),
+    "copy_aligned": ("ppi", FAIL % ("not aligned", "args->slots[0] % 4096 && args->slots[1] % 4096")
+                     + "memcpy(P(1, char), P(0, char), I(2));"),
     "fail": ("pi", FAIL % ("x is odd", "I(1) % 2")),
 }  # fmt: skip
 
@@ -173,6 +176,17 @@ OPS: list[dict[str, Any]] = [
         "name": "odd_names", "inputs": [f32("out"), f32("lambda")], "attrs": [{"name": "tactic", "kind": "float", "default": 1.0}],
         "outputs": [f32("result", shape="out[0:]")],
         "plans": plans(one("add", "ptr out", "ptr lambda", "ptr result", "out.0", "attr tactic")),
+    },
+    {
+        "name": "in_place", "doc": "1 where it writes to its input's memory", "inputs": [f32("x")],
+        "outputs": [f32("out", shape="x[0:]", alias="x")], "plans": plans(one("address", "ptr x", "ptr out")),
+    },
+    {
+        "name": "buffered", "inputs": [f32("x")], "outputs": [f32("out", shape="x[0:]")],
+        "plans": plans(
+            one("copy_aligned", "ptr x", "ptr big", "4 * x.0"), one("copy_aligned", "ptr big", "ptr out", "4 * x.0"),
+            workspace=[{"dtype": "i8", "elements": "3"}, {"name": "big", "dtype": "f32", "elements": "x.0", "align": 4096}],
+        ),
     },
     {"name": "fails", "inputs": [f32("x")], "outputs": [f32("out", shape="x[0:]")], "plans": plans(one("fail", "ptr x", "x.0"))},
 ]  # fmt: skip

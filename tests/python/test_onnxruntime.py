@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import numpy as np
+import op_kit
 import pytest
 
 onnx = pytest.importorskip("onnx")
@@ -20,6 +21,15 @@ TYPES = {
     "f32": (TensorProto.FLOAT, np.float32),
     "f64": (TensorProto.DOUBLE, np.float64),
     "i64": (TensorProto.INT64, np.int64),
+    "i8": (TensorProto.INT8, np.int8),
+    "i16": (TensorProto.INT16, np.int16),
+    "i32": (TensorProto.INT32, np.int32),
+    "u8": (TensorProto.UINT8, np.uint8),
+    "u16": (TensorProto.UINT16, np.uint16),
+    "u32": (TensorProto.UINT32, np.uint32),
+    "u64": (TensorProto.UINT64, np.uint64),
+    "f16": (TensorProto.FLOAT16, np.float16),
+    "bool": (TensorProto.BOOL, np.bool_),
 }
 
 ADD = """{
@@ -300,3 +310,323 @@ def test_plugin_needs_nothing_of_python(library: Path) -> None:
     subprocess.run(
         [sys.executable, "-I", "-c", code, str(library), str(library.parent / "m.onnx")], check=True, timeout=60
     )
+
+
+# ---- operators of every form (op_kit.py)
+
+
+@pytest.fixture(scope="module")
+def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return op_kit.build(tmp_path_factory.mktemp("kit"))
+
+
+def kit_session(
+    kit: Path,
+    op: str,
+    inputs: dict[str, tuple[str, list | None]],
+    outputs: list[str],
+    names: list[str] | None = None,
+    **attrs,
+) -> ort.InferenceSession:
+    """A model of one node whose inputs are the model's; `names` are the node's, where they differ."""
+    node = helper.make_node(op, list(inputs) if names is None else names, outputs, domain="sample", **attrs)
+    return session(model([node], inputs, [o for o in outputs if o]), kit)
+
+
+def f32(*values: float) -> np.ndarray:
+    return np.array(values, np.float32)
+
+
+@pytest.mark.parametrize("dtype", sorted(TYPES))
+def test_every_element_type(kit: Path, dtype: str) -> None:
+    s = kit_session(kit, "copy", {"x": (dtype, None)}, ["out"])
+    for shape in ((), (0,), (7,), (2, 0, 3), (3, 5)):
+        x = (np.arange(int(np.prod(shape))) % 2).astype(TYPES[dtype][1]).reshape(shape)
+        (out,) = s.run(None, {"x": x})
+        assert out.dtype == x.dtype and out.shape == x.shape and out.tobytes() == x.tobytes()
+
+
+@pytest.mark.parametrize("element", ["BFLOAT16", "FLOAT8E4M3FN", "FLOAT8E5M2", "FLOAT8E4M3FNUZ", "FLOAT8E5M2FNUZ"])
+def test_element_types_that_numpy_lacks(kit: Path, element: str) -> None:
+    """By way of ONNX's own casts."""
+    nodes = [
+        helper.make_node("Cast", ["x"], ["small"], to=getattr(TensorProto, element)),
+        helper.make_node("copy", ["small"], ["copied"], domain="sample"),
+        helper.make_node("Cast", ["copied"], ["out"], to=TensorProto.FLOAT),
+    ]
+    x = f32(-2, -0.5, 0, 1, 1.5, 96)  # in all of them
+    s = session(model(nodes, {"x": ("f32", ["n"])}, ["out"]), kit)
+    np.testing.assert_array_equal(s.run(None, {"x": x})[0], x)
+
+
+ATTRIBUTES = [
+    ({}, [-7, 1, 0, 12, 2, 3, 20, 2, 50, 6], (2, 3)),
+    ({"i": 2**40, "flag": 0, "mode": "far", "type": "float16", "ints": [1, 2, 3], "bools": [1, 0, 2], "texts": ["x"], "text": "",
+      "floats": [1.25, 2.0], "f": 2.0, "pair": [4, 5]}, [2**40, 0, 1, 10, 3, 3, 31, 1, 125, 8], (1, 2, 3)),
+    ({"f": 2, "floats": [1, 2]}, [-7, 1, 0, 12, 2, 3, 20, 2, 100, 8], (2, 3)),
+    ({"type": TensorProto.BFLOAT16}, [-7, 1, 0, 11, 2, 3, 20, 2, 50, 6], (2, 3)),
+    ({"type": "f8e4m3b11fnuz"}, [-7, 1, 0, 18, 2, 3, 20, 2, 50, 6], (2, 3)),
+    ({"plugin_namespace": "sample", "plugin_version": "1", "aot": 1}, [-7, 1, 0, 12, 2, 3, 20, 2, 50, 6], (2, 3)),
+    ({"ints": np.array([4, 5], np.int64), "floats": np.array([0.25]), "bools": np.array([True, True])}, [-7, 1, 0, 12, 2, 5, 21, 2, 25, 6], (4, 5)),
+    ({"ints": np.array([4, 5], np.int32), "floats": np.array([2], np.int64)}, [-7, 1, 0, 12, 2, 5, 20, 2, 200, 6], (4, 5)),
+    ({"texts": ["s"] * 1000, "ints": [1] * 16}, [-7, 1, 0, 12, 16, 1, 20, 1000, 50, 6], (1,) * 16),
+]  # fmt: skip
+
+
+def as_attributes(given: dict) -> dict:
+    """Arrays as tensors, as some exporters write lists."""
+    return {k: onnx.numpy_helper.from_array(v) if isinstance(v, np.ndarray) else v for k, v in given.items()}
+
+
+@pytest.mark.parametrize(("given", "values", "shape"), ATTRIBUTES)
+def test_attributes_of_every_kind(kit: Path, given: dict, values: list[int], shape: tuple[int, ...]) -> None:
+    s = kit_session(kit, "attributes", {}, ["out", "shaped"], **as_attributes(given))
+    assert s.get_outputs()[1].shape == list(shape)  # the same attributes when shapes are inferred
+    out, shaped = s.run(None, {})
+    assert out.tolist() == values and shaped.shape == shape
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"i": 1.5}, "attribute i: found a float, expected an int"),
+        ({"mode": "round"}, "attribute mode: found 'round', expected one of 'near', 'far'"),
+        ({"mode": 1}, "attribute mode: found an int, expected a string"),
+        (
+            {"type": "float99"},
+            "attribute type: found 'float99', expected an element type: a name such as 'float32', or a number of ONNX",
+        ),
+        ({"type": 99}, "attribute type: found 99, expected an element type"),
+        ({"type": [1.0]}, "attribute type: found floats, expected the name of an element type"),
+        ({"ints": "ab"}, "attribute ints: found a string, expected ints"),
+        ({"ints": [1.5]}, "attribute ints: found floats, expected ints"),
+        ({"ints": np.array([1.5])}, "attribute ints: found a tensor, expected ints"),
+        ({"i": np.array([1])}, "attribute i: found a tensor, expected an int"),
+        ({"texts": [1]}, "attribute texts: found ints, expected strings"),
+        ({"pair": [1]}, "attribute pair: found 1 elements, expected 2"),
+    ],
+)
+def test_bad_attributes(kit: Path, given: dict, text: str) -> None:
+    with pytest.raises(Exception) as caught:
+        kit_session(kit, "attributes", {}, ["out", "shaped"], **as_attributes(given))
+    assert f"sample::attributes: {text}" in str(caught.value)
+
+
+def test_optional_inputs_and_outputs(kit: Path) -> None:
+    vector = ("f32", ["n"])
+    for names, expected in (
+        (["x", "y", "b"], [14, 25]),
+        (["x"], [1101, 1102]),
+        (["x", "", "b"], [104, 105]),
+        (["x", "y"], [1011, 1022]),
+    ):
+        inputs = {n: vector for n in names if n}
+        s = kit_session(kit, "maybe", inputs, ["out"], names)
+        feed = {"x": f32(1, 2), "y": f32(10, 20), "b": f32(3)}
+        assert s.run(None, {n: feed[n] for n in inputs})[0].tolist() == expected
+    assert kit_session(kit, "stats", {"x": vector}, ["sum", "peak"]).run(None, {"x": f32(1, 5, 2)}) == [8, 5]
+    assert kit_session(kit, "stats", {"x": vector}, ["sum"]).run(None, {"x": f32(1, 5, 2)}) == [8]
+    assert kit_session(kit, "stats", {"x": vector}, ["sum", ""]).run(None, {"x": f32(1, 5, 2)}) == [8]
+
+
+def test_variadic_inputs_and_outputs(kit: Path) -> None:
+    names = [f"x{i}" for i in range(40)]
+    s = kit_session(kit, "total", dict.fromkeys(names, ("f32", ["n"])), ["out"])
+    assert s.run(None, {n: f32(*[i] * i) if i else f32(5) for i, n in enumerate(names)})[0].tolist() == [
+        6,
+        39,
+        sum(range(40)),
+    ]
+    assert kit_session(kit, "total", {"x": ("f32", ["n"])}, ["out"]).run(None, {"x": f32(5)})[0].tolist() == [5, 0, 0]
+    s = kit_session(kit, "several", {"x": ("f32", [1])}, ["a", "b", "c"])
+    assert [o.shape for o in s.get_outputs()] == [[1]] * 3
+    a, b, c = s.run(None, {"x": f32(5)})
+    assert a.tolist() == [8] and b.shape == c.shape == (1,)
+    with pytest.raises(Exception, match="found 70 inputs and 1 outputs, expected at most 64 of each"):
+        kit_session(kit, "total", dict.fromkeys([f"x{i}" for i in range(70)], ("f32", ["n"])), ["out"])
+
+
+@pytest.mark.parametrize("op", ["nonzero", "nonzero_once"])
+def test_outputs_whose_sizes_depend_on_data(kit: Path, op: str) -> None:
+    s = kit_session(kit, op, {"x": ("f32", ["m"])}, ["where", "count"])
+    (size,) = s.get_outputs()[0].shape
+    assert size.startswith("opw_") and size.endswith("_n") and s.get_outputs()[1].shape == []
+    rng = np.random.default_rng(0)
+    for x in (
+        f32(),
+        f32(0, 0),
+        f32(0, 1, 0, 2, 3),
+        np.ones(1000, np.float32),
+        rng.integers(0, 2, 5000).astype(np.float32),
+    ):
+        where, count = s.run(None, {"x": x})
+        np.testing.assert_array_equal(where, np.flatnonzero(x))
+        assert count == len(where) and where.dtype == np.int64
+    # what follows takes the size as it is
+    nodes = [
+        helper.make_node(op, ["x"], ["where", "count"], domain="sample"),
+        helper.make_node("Add", ["where", "where"], ["out"]),
+    ]
+    s = session(model(nodes, {"x": ("f32", ["m"])}, ["out"]), kit)
+    assert s.run(None, {"x": f32(0, 1, 1)})[0].tolist() == [2, 4]
+
+
+def test_bad_sizes_that_depend_on_data(kit: Path) -> None:
+    for says in (4, -1):
+        s = kit_session(kit, "lies", {"x": ("f32", ["m"])}, ["where", "count"], says=says)
+        with pytest.raises(Exception, match=f"sample::lies: the kernel counted {says} for the size n, expected 0 to 3"):
+            s.run(None, {"x": f32(1, 0, 1)})
+    s = kit_session(kit, "unbounded", {"x": ("f32", ["m"])}, ["where", "count"])
+    with pytest.raises(Exception, match="sample::unbounded: the size n has no upper bound"):
+        s.run(None, {"x": f32(1)})
+
+
+def test_host_inputs(kit: Path) -> None:
+    s = kit_session(kit, "repeat", {"x": ("f32", ["n"]), "times": ("i64", [])}, ["out"])
+    assert s.get_outputs()[0].shape[0].startswith("opw_")
+    assert s.run(None, {"x": f32(1, 2), "times": np.array(2)})[0].tolist() == [1, 2, 1, 2]
+    with pytest.raises(Exception, match="output out would have the size -2 in axis 0"):
+        s.run(None, {"x": f32(1, 2), "times": np.array(-1)})
+
+
+def test_in_place(kit: Path) -> None:
+    """The host lets an output lie in an input that nobody else needs; an input of the model is never changed."""
+    add, op = helper.make_node("add", ["x", "x"], ["a"], domain="sample"), "in_place"
+    for nodes, input_of_model in (
+        ([add, helper.make_node(op, ["a"], ["b"], domain="sample")], False),
+        ([helper.make_node(op, ["x"], ["b"], domain="sample")], True),
+    ):
+        s = session(model([*nodes, helper.make_node("Neg", ["b"], ["out"])], {"x": ("f32", [4])}, ["out"]), kit)
+        x = f32(9, 9, 9, 9)
+        (out,) = s.run(None, {"x": x})
+        assert out[0] == (0 if input_of_model else -1) and x[0] == 9
+    twice = [helper.make_node("scale_", ["x"], ["a"], domain="sample", by=2.0), helper.make_node("scale_", ["a"], ["b"], domain="sample", by=3.0),
+             helper.make_node("Add", ["a", "b"], ["out"])]  # fmt: skip
+    s = session(model(twice, {"x": ("f32", ["n"])}, ["out", "b"]), kit)
+    x = f32(1, 2)
+    out, b = s.run(None, {"x": x})
+    assert (out.tolist(), b.tolist(), x.tolist()) == ([8, 16], [6, 12], [1, 2])
+
+
+def test_workspace_comes_from_the_host(kit: Path) -> None:
+    s = kit_session(kit, "buffered", {"x": ("f32", ["n"])}, ["out"])
+    for n in (0, 1, 1000, 100_000):
+        x = np.arange(n, dtype=np.float32)
+        np.testing.assert_array_equal(s.run(None, {"x": x})[0], x)
+
+
+def test_the_newest_version_is_that_of_every_opset(kit: Path) -> None:
+    for opset in (1, 2, 7):
+        graph = onnx.load_from_string(model([add_node()], {"x": ("f32", [1]), "y": ("f32", [1])}, ["out"]))
+        graph.opset_import[1].version = opset
+        s = session(graph.SerializeToString(), kit)
+        assert s.run(None, {"x": f32(1), "y": f32(1)})[0].tolist() == [2]
+
+
+def test_sixteen_threads(kit: Path) -> None:
+    s = kit_session(kit, "nonzero", {"x": ("f32", ["m"])}, ["where", "count"])
+    once = kit_session(kit, "nonzero_once", {"x": ("f32", ["m"])}, ["where", "count"])
+    start, bad = threading.Barrier(16), []
+
+    def work(seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        start.wait()
+        for i in range(30):
+            x = rng.integers(0, 3, int(rng.integers(0, 2000))).astype(np.float32)
+            where, count = (s, once)[i % 2].run(None, {"x": x})
+            if where.tolist() != np.flatnonzero(x).tolist() or count != len(where):
+                bad.append(seed)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(16)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not bad
+
+
+# ---- schemas
+
+
+@pytest.fixture(scope="module")
+def schemas(kit: Path) -> dict:
+    import opwright
+
+    made = opwright.onnx_schemas(kit)
+    assert len(made) == len(op_kit.OPS)
+    opwright.onnx_schemas(kit)  # again is fine
+    return {(s.name, s.since_version): s for s in made}
+
+
+def check(nodes: list, inputs: dict, outputs: list[str], opset: int = 1) -> dict[str, tuple]:
+    """Element type and sizes of every value after a full check; "" for a size without value."""
+    proto = onnx.load_from_string(model(nodes, inputs, outputs))
+    proto.opset_import[1].version = opset
+    inferred = onnx.shape_inference.infer_shapes(proto, strict_mode=True, check_type=True)
+    del proto.graph.output[:]  # those of the inference have types, which the checker wants
+    proto.graph.output.extend(inferred.graph.output)
+    onnx.checker.check_model(proto, full_check=True, check_custom_domain=True)
+    values = [*inferred.graph.value_info, *inferred.graph.output]
+    return {
+        v.name: (v.type.tensor_type.elem_type, [d.dim_value or d.dim_param for d in v.type.tensor_type.shape.dim])
+        for v in values
+    }
+
+
+def test_schemas_know_types_and_sizes(schemas: dict) -> None:
+    add = schemas["add", 2]
+    assert add.domain == "sample" and "x + alpha * y" in add.doc and add.attributes["alpha"].default_value.f == 1.0
+    assert [i.name for i in add.inputs] == ["x", "y"] and schemas["maybe", 1].inputs[
+        1
+    ].option == onnx.defs.OpSchema.FormalParameterOption.Optional
+    assert "tensor(bfloat16)" in schemas["copy", 1].type_constraints[0].allowed_type_strs
+    vector = {"x": ("f32", [3]), "y": ("f32", [3])}
+    assert check([add_node(alpha=2.0)], vector, ["out"], 2)["out"] == (TensorProto.FLOAT, [3])
+    node = helper.make_node(
+        "attributes",
+        [],
+        ["out", "shaped"],
+        domain="sample",
+        ints=[5, 6],
+        bools=[1],
+        type="float16",
+        aot=1,
+        plugin_version="1",
+    )
+    assert check([node], {}, ["out", "shaped"])["shaped"] == (TensorProto.INT8, [5, 6])
+    node = helper.make_node("nonzero", ["x"], ["where", "count"], domain="sample")
+    found = check([node], {"x": ("f32", ["n"])}, ["where", "count"])
+    assert (
+        found["where"][0] == TensorProto.INT64
+        and len(found["where"][1]) == 1
+        and found["count"] == (TensorProto.INT64, [])
+    )
+    constant = helper.make_node("Constant", [], ["times"], value=helper.make_tensor("t", TensorProto.INT64, [], [4]))
+    repeat = helper.make_node("repeat", ["x", "times"], ["out"], domain="sample")
+    assert check([constant, repeat], {"x": ("f32", [3])}, ["out"])["out"] == (TensorProto.FLOAT, [12])
+    several = helper.make_node("several", ["x"], ["a", "b"], domain="sample")
+    assert check([several], {"x": ("f32", [3])}, ["a", "b"])["b"] == (TensorProto.FLOAT, [1])
+    total = helper.make_node("total", ["x"] * 5, ["out"], domain="sample")
+    assert check([total], {"x": ("f32", ["n"])}, ["out"])["out"] == (TensorProto.FLOAT, [3])
+    maybe = helper.make_node("maybe", ["x", "", "x"], ["out"], domain="sample")
+    assert check([maybe], {"x": ("f32", [3])}, ["out"])["out"] == (TensorProto.FLOAT, [3])
+    copy = helper.make_node("copy", ["x"], ["out"], domain="sample")
+    proto = onnx.load_from_string(model([copy], {"x": ("u16", None)}, ["out"]))
+    (out,) = onnx.shape_inference.infer_shapes(proto, strict_mode=True, check_type=True).graph.output
+    assert out.type.tensor_type.elem_type == TensorProto.UINT16 and not out.type.tensor_type.HasField("shape")
+
+
+def test_schemas_refuse(schemas: dict) -> None:
+    for nodes, inputs, text in (
+        ([add_node()], {"x": ("f32", [3]), "y": ("f32", [4])}, "x and y must have the same number of elements"),
+        (
+            [add_node()],
+            {"x": ("f64", [3]), "y": ("f64", [3])},
+            "tensor(double)|no combination of element types|unsupported type",
+        ),
+        ([helper.make_node("add", ["x"], ["out"], domain="sample")], {"x": ("f32", [3])}, "input"),
+        ([add_node(beta=1)], {"x": ("f32", [3]), "y": ("f32", [3])}, "beta"),
+        ([helper.make_node("scale_", ["x"], ["out"], domain="sample")], {"x": ("f32", [3])}, "by"),
+    ):
+        with pytest.raises(Exception, match=text):
+            check(nodes, inputs, ["out"])

@@ -52,6 +52,8 @@ public:
   bool readInputs();
   bool readOutputs(bool inplace);
   PyObject *run();
+  /// Without data: see the method `infer`.
+  PyObject *inferOnly(PyObject *described, PyObject *attributes, uint32_t count);
 
 private:
   const Operator &self;
@@ -618,6 +620,82 @@ PyObject *Call::run() {
   return good ? finish() : nullptr;
 }
 
+// ---- shapes without data
+
+/// (number of the element type, sizes with -1 for what is not known)
+bool describeTensor(PyObject *described, View &view) {
+  int number = 0;
+  PyObject *sizes = nullptr;
+  if (!PyArg_ParseTuple(described, "iO!", &number, &PyTuple_Type, &sizes))
+    return false;
+  if (PyTuple_GET_SIZE(sizes) > OPW_MAX_RANK) {
+    PyErr_Format(PyExc_ValueError, "found a rank of %zd, expected at most %d", PyTuple_GET_SIZE(sizes), OPW_MAX_RANK);
+    return false;
+  }
+  view.tensor = opw_tensor_t{};
+  view.tensor.device_type = OPW_DEVICE_CPU;
+  view.tensor.ndim = static_cast<int32_t>(PyTuple_GET_SIZE(sizes));
+  view.tensor.shape = view.shape;
+  runtime::setDtype(view.tensor, static_cast<opw_dtype_t>(number));
+  for (int32_t d = 0; d < view.tensor.ndim; ++d) {
+    view.shape[d] = PyLong_AsLongLong(PyTuple_GET_ITEM(sizes, d));
+    if (view.shape[d] == -1 && PyErr_Occurred())
+      return false;
+  }
+  return true;
+}
+
+PyObject *Call::inferOnly(PyObject *described, PyObject *attributes, uint32_t count) {
+  Py_ssize_t tensors = PyList_GET_SIZE(described);
+  if (tensors > OPW_MAX_TENSORS || count > OPW_MAX_TENSORS) {
+    fail(PyExc_ValueError, "found %zd inputs and %u outputs, expected at most %d", tensors, count, OPW_MAX_TENSORS);
+    return nullptr;
+  }
+  inputCount = static_cast<uint32_t>(tensors);
+  inputs = arena.make<View>(inputCount + 1u);
+  outputs = arena.make<View>(count + 1u);
+  if (!inputs || !outputs)
+    return nullptr;
+  for (uint32_t i = 0; i < inputCount; ++i) {
+    given[i] = PyList_GET_ITEM(described, static_cast<Py_ssize_t>(i));
+    inputPointers[i] = nullptr;
+    bool good = given[i] == Py_None       ? true
+                : PyTuple_Check(given[i]) ? describeTensor(given[i], inputs[i])
+                                          : readInput(i);
+    if (!good)
+      return nullptr;
+    if (given[i] != Py_None)
+      inputPointers[i] = &inputs[i].tensor;
+  }
+  PyObject *name, *value;
+  for (Py_ssize_t at = 0; PyDict_Next(attributes, &at, &name, &value);)
+    if (!takeKeyword(name, value))
+      return nullptr;
+  outputCount = count;
+  for (uint32_t i = 0; i < count; ++i) {
+    outputs[i].tensor = opw_tensor_t{};
+    outputs[i].tensor.shape = outputs[i].shape;
+    outputPointers[i] = &outputs[i].tensor;
+    results[i] = nullptr;
+    callers[i] = false;
+  }
+  prepare();
+  if (!infer())
+    return nullptr;
+  Ref list(PyList_New(count));
+  for (uint32_t i = 0; list && i < count; ++i) {
+    Ref sizes(PyTuple_New(outputs[i].tensor.ndim));
+    for (int32_t d = 0; sizes && d < outputs[i].tensor.ndim; ++d)
+      PyTuple_SET_ITEM(sizes.get(), d, PyLong_FromLongLong(outputs[i].shape[d]));
+    PyObject *entry =
+        sizes ? Py_BuildValue("(iO)", static_cast<int>(runtime::dtypeOf(outputs[i].tensor)), sizes.get()) : nullptr;
+    if (!entry)
+      return nullptr;
+    PyList_SET_ITEM(list.get(), i, entry);
+  }
+  return list.release();
+}
+
 // ---- the type
 
 Operator &of(PyObject *object) { return *reinterpret_cast<Operator *>(object); }
@@ -643,6 +721,15 @@ PyObject *callInPlace(PyObject *object, PyObject *const *args, Py_ssize_t count,
       "%U: no output may lie in the memory of an input; call the operator itself, with out= for memory of yours",
       of(object).name);
   return nullptr;
+}
+
+PyObject *inferMethod(PyObject *object, PyObject *args) {
+  PyObject *described, *attributes;
+  unsigned count = 0;
+  if (!PyArg_ParseTuple(args, "O!O!I:infer", &PyList_Type, &described, &PyDict_Type, &attributes, &count))
+    return nullptr;
+  Call call(of(object));
+  return call.inferOnly(described, attributes, count);
 }
 
 /// One keyword; false with an error.
@@ -724,6 +811,11 @@ PyObject *makeOperatorType() {
        METH_FASTCALL | METH_KEYWORDS,
        "inplace(*inputs, out=None, tactic=0, **attributes)\n--\n\n"
        "Like a call, but outputs that may lie in an input's memory do: that input is changed, and returned."},
+      {"infer", inferMethod, METH_VARARGS,
+       "infer(inputs, attributes, count)\n--\n\n"
+       "Number of the element type and sizes of each of `count` outputs, for inputs of which only these are known: a "
+       "list "
+       "of (number, sizes), arrays and None. A size that is not known is -1."},
       {nullptr, nullptr, 0, nullptr}};
   static PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void *>(create)},
                                 {Py_tp_dealloc, reinterpret_cast<void *>(deallocate)},

@@ -10,7 +10,6 @@ namespace opw::ort {
 struct Operator : CustomOp {
   const opw_op_t *op;
   Api api;
-  int firstVersion, lastVersion;
 };
 
 inline const Operator &of(const CustomOp *op) { return *static_cast<const Operator *>(op); }
@@ -42,6 +41,8 @@ public:
     bool (*integers)(const void *ctx, const Api &, const char *name, int64_t **data, size_t *count);
     bool (*numbers)(const void *ctx, const Api &, const char *name, float **data, size_t *count);
     bool (*texts)(const void *ctx, const Api &, const char *name, char ***data, size_t *count);
+    /// A tensor that the caller releases.
+    bool (*tensor)(const void *ctx, const Api &, const char *name, Value **value);
   };
 
   /// Reads all attributes of the op; what a node leaves out keeps kind NONE. On failure writes a text.
@@ -50,19 +51,67 @@ public:
   const opw_attr_value_t *values() const { return list; }
 
 private:
+  struct Block {
+    void *memory;
+    Block *next;
+  };
   opw_attr_value_t list[runtime::kMaxAttrs] = {};
-  void *blocks[2 * runtime::kMaxAttrs] = {};
-  uint32_t blockCount = 0;
+  Block *blocks = nullptr; // the last one first
 
   void *keep(void *memory);
+  bool readList(const opw_attr_t &attr, const Api &api, const Source &source, const void *ctx, opw_attr_value_t *value);
   bool readOne(const opw_attr_t &attr, const Api &api, const Source &source, const void *ctx, opw_attr_value_t *value);
 };
 
 extern const Attributes::Source kKernelAttributes; // ctx: KernelInfo
 extern const Attributes::Source kShapeAttributes;  // ctx: ShapeInferContext
 
-/// Fills every member of the struct but op, api and versions.
-void fillCallbacks(Operator &op);
+/// Fills every member of the struct but op and api. `number` is the op's in the tables.
+void fillCallbacks(Operator &op, uint32_t number);
+
+constexpr uint32_t kMaxTensors = 64; // inputs, and outputs, of one node
+
+/// A node of a session. Not changed after it is made: sessions run it from any number of threads.
+struct Kernel {
+  Api api;
+  const opw_op_t *op;
+  MemoryInfo *memory; // the CPU's
+  Attributes attributes;
+};
+
+/// One run of a node: the views of its tensors, the call, and what the host gives.
+struct Run {
+  Run(const Kernel &kernel, KernelContext *context);
+  Run(const Run &) = delete;
+  Run &operator=(const Run &) = delete;
+  ~Run();
+
+  const Kernel &kernel;
+  KernelContext *context;
+  Allocator *allocator = nullptr; // of the context, once something needs it
+  opw_host_t host{};
+  opw_call_t call{};
+  char text[512];
+  opw_error_t error{sizeof error, OPW_OK, text, sizeof text};
+  opw_tensor_t inputs[kMaxTensors], outputs[kMaxTensors];
+  int64_t inputDims[kMaxTensors][OPW_MAX_RANK], outputDims[kMaxTensors][OPW_MAX_RANK];
+  const opw_tensor_t *inputPointers[kMaxTensors];
+  opw_tensor_t *outputPointers[kMaxTensors]; // null: an optional one that nobody wants
+
+  const opw_io_t &output(size_t i) const {
+    return *kernel.op->outputs[i < kernel.op->output_count ? i : kernel.op->output_count - 1];
+  }
+  /// Takes a status of the runtime along: null when it is OPW_OK.
+  Status *statusOf(opw_status_t status) const;
+  /// Memory from the host, for `release`; null when it has none.
+  void *allocate(size_t bytes, size_t align);
+  void release(void *memory);
+  /// Makes output `i` in the host, as large as its view says.
+  Status *makeOutput(size_t i);
+};
+
+/// Runs an op whose sizes depend on data; inputs are there, outputs not.
+Status *runCounted(Run &run);
 
 // The callbacks of the two larger parts.
 Status *createKernel(const CustomOp *, Slots, const KernelInfo *, void **kernel);

@@ -73,6 +73,12 @@ bool kernelTexts(const void *ctx, const Api &api, const char *name, char ***data
   return *data != nullptr;
 }
 
+bool kernelTensor(const void *ctx, const Api &api, const char *name, Value **value) {
+  Allocator *allocator = nullptr;
+  return api.ok(kGetAllocatorWithDefaultOptions, &allocator) &&
+         api.ok(kKernelInfoGetAttributeTensor, info(ctx), name, allocator, value);
+}
+
 // ---- of shape inference: an OpAttr, read by type; too small a buffer is an error that says the size
 
 bool readAttr(const void *ctx, const Api &api, const char *name, int type, void *data, size_t bytes, size_t *out) {
@@ -142,6 +148,44 @@ bool shapeTexts(const void *ctx, const Api &api, const char *name, char ***data,
   return *data != nullptr;
 }
 
+bool shapeTensor(const void *ctx, const Api &api, const char *name, Value **value) {
+  const OpAttr *attr = nullptr;
+  return api.has(23) && api.ok(kShapeInferGetAttribute, static_cast<const ShapeInferContext *>(ctx), name, &attr) &&
+         attr && api.ok(kOpAttrGetTensor, attr, value);
+}
+
+/// The elements of a tensor attribute, each as `read` has it: what exporters make of long lists.
+template <typename T> bool listOfTensor(const Attributes::Source &source, const void *ctx, const Api &api,
+                                        const char *name, T (*read)(const void *, opw_dtype_t, int64_t), bool floats,
+                                        T **data, size_t *count) {
+  Value *value = nullptr;
+  TensorInfo *shape = nullptr;
+  void *elements = nullptr;
+  int type = kUndefined;
+  *data = nullptr;
+  *count = 0;
+  if (!source.tensor(ctx, api, name, &value) || !value)
+    return false;
+  bool good = api.ok(kGetTensorTypeAndShape, const_cast<const Value *>(value), &shape) &&
+              api.ok(kGetTensorElementType, const_cast<const TensorInfo *>(shape), &type) &&
+              api.ok(kGetTensorElementCount, const_cast<const TensorInfo *>(shape), count) &&
+              dtypeOf(type) != OPW_NONE && (floats || runtime::dtypeInfo(dtypeOf(type)).kind != 'f') &&
+              (*count == 0 || api.ok(kGetTensorMutableData, value, &elements));
+  if (good)
+    *data = static_cast<T *>(calloc(*count + 1, sizeof(T)));
+  for (size_t i = 0; *data && i < *count; ++i)
+    (*data)[i] = read(elements, dtypeOf(type), static_cast<int64_t>(i));
+  if (shape)
+    api.get<void>(kReleaseTensorInfo, shape);
+  api.get<void>(kReleaseValue, value);
+  return *data != nullptr;
+}
+
+double numberAt(const void *data, opw_dtype_t type, int64_t index) {
+  return runtime::dtypeInfo(type).kind == 'f' ? runtime::floatAt(data, type, index)
+                                              : static_cast<double>(runtime::integerAt(data, type, index));
+}
+
 /// What the node has under this name, for a message; null when it has nothing.
 const char *kindThere(const Attributes::Source &source, const void *ctx, const Api &api, const char *name) {
   int64_t i;
@@ -164,32 +208,118 @@ const char *kindThere(const Attributes::Source &source, const void *ctx, const A
   if (!kind && source.numbers(ctx, api, name, reinterpret_cast<float **>(&data), &count) && count)
     kind = "floats";
   free(data);
+  char **texts = nullptr;
+  if (!kind && source.texts(ctx, api, name, &texts, &count)) {
+    kind = count ? "strings" : nullptr;
+    for (size_t i = 0; i < count; ++i)
+      free(texts[i]);
+  }
+  free(texts);
+  Value *value = nullptr;
+  if (!kind && source.tensor(ctx, api, name, &value) && value) {
+    kind = "a tensor";
+    api.get<void>(kReleaseValue, value);
+  }
   return kind;
 }
 
 const char *expectedKind(uint32_t kind) {
-  static const char *const kNames[] = {"nothing", "an int", "a float", "an int",   "a string", "a string", "ints",
-                                       "floats",  "ints",   "strings", "a tensor", "a string", "a string"};
+  static const char *const kNames[] = {"nothing",
+                                       "an int",
+                                       "a float",
+                                       "an int",
+                                       "a string",
+                                       "a string",
+                                       "ints",
+                                       "floats",
+                                       "ints",
+                                       "strings",
+                                       "a tensor",
+                                       "a string",
+                                       "the name of an element type"};
   return kind < sizeof kNames / sizeof *kNames ? kNames[kind] : "unknown";
 }
 
 } // namespace
 
-const Attributes::Source kKernelAttributes = {kernelInteger,  kernelNumber,  kernelText,
-                                              kernelIntegers, kernelNumbers, kernelTexts};
-const Attributes::Source kShapeAttributes = {shapeInteger,  shapeNumber,  shapeText,
-                                             shapeIntegers, shapeNumbers, shapeTexts};
+const Attributes::Source kKernelAttributes = {kernelInteger, kernelNumber, kernelText,  kernelIntegers,
+                                              kernelNumbers, kernelTexts,  kernelTensor};
+const Attributes::Source kShapeAttributes = {shapeInteger, shapeNumber, shapeText,  shapeIntegers,
+                                             shapeNumbers, shapeTexts,  shapeTensor};
 
 Attributes::~Attributes() {
-  for (uint32_t i = 0; i < blockCount; ++i)
-    free(blocks[i]);
+  while (blocks) {
+    Block *next = blocks->next;
+    free(blocks->memory);
+    free(blocks);
+    blocks = next;
+  }
 }
 
-/// Frees it at the end; also what a failed read left.
+/// Frees it at the end; also what a failed read left. Null when there is no memory.
 void *Attributes::keep(void *memory) {
-  if (memory && blockCount < sizeof blocks / sizeof *blocks)
-    blocks[blockCount++] = memory;
+  auto *block = memory ? static_cast<Block *>(malloc(sizeof(Block))) : nullptr;
+  if (!block) {
+    free(memory);
+    return nullptr;
+  }
+  *block = {memory, blocks};
+  blocks = block;
   return memory;
+}
+
+/// ONNX Runtime gives an empty list for an attribute of another kind too: an empty one is one that has no other kind.
+bool Attributes::readList(const opw_attr_t &attr, const Api &api, const Source &source, const void *ctx,
+                          opw_attr_value_t *v) {
+  size_t count = 0;
+  bool there = false;
+  auto isEmpty = [&] { return there && !kindThere(source, ctx, api, attr.name); };
+  if (attr.kind == OPW_ATTR_STRINGS) {
+    char **texts = nullptr;
+    there = source.texts(ctx, api, attr.name, &texts, &count);
+    for (size_t i = 0; texts && i < count; ++i)
+      texts[i] = static_cast<char *>(keep(texts[i]));
+    v->u.strings = static_cast<char **>(keep(texts));
+    v->count = static_cast<uint32_t>(count);
+    return v->u.strings && (count != 0 || isEmpty());
+  }
+  if (attr.kind == OPW_ATTR_FLOATS) {
+    float *numbers = nullptr;
+    double *wide = nullptr;
+    there = source.numbers(ctx, api, attr.name, &numbers, &count);
+    numbers = static_cast<float *>(keep(numbers));
+    if (numbers && count != 0) {
+      wide = static_cast<double *>(calloc(count, sizeof(double)));
+      for (size_t i = 0; wide && i < count; ++i)
+        wide[i] = static_cast<double>(numbers[i]);
+    } else if (!listOfTensor(source, ctx, api, attr.name, numberAt, true, &wide, &count)) {
+      count = 0;
+    }
+    v->u.floats = static_cast<double *>(keep(wide));
+    v->count = static_cast<uint32_t>(count);
+    if (v->u.floats)
+      return true;
+  }
+  int64_t *integers = nullptr;
+  there = source.integers(ctx, api, attr.name, &integers, &count) || there;
+  integers = static_cast<int64_t *>(keep(integers));
+  if ((!integers || count == 0) && attr.kind != OPW_ATTR_FLOATS &&
+      listOfTensor(source, ctx, api, attr.name, runtime::integerAt, false, &integers, &count))
+    integers = static_cast<int64_t *>(keep(integers));
+  else if (count == 0 && !isEmpty())
+    return false;
+  v->count = static_cast<uint32_t>(count);
+  v->u.ints = integers;
+  if (attr.kind == OPW_ATTR_INTS)
+    return integers != nullptr;
+  void *converted = calloc(count + 1, sizeof(double));
+  for (size_t i = 0; converted && i < count; ++i)
+    if (attr.kind == OPW_ATTR_BOOLS)
+      static_cast<uint8_t *>(converted)[i] = integers[i] != 0;
+    else
+      static_cast<double *>(converted)[i] = static_cast<double>(integers[i]); // floats without a point
+  v->u.bytes = keep(converted);
+  return v->u.bytes != nullptr;
 }
 
 bool Attributes::readOne(const opw_attr_t &attr, const Api &api, const Source &source, const void *ctx,
@@ -214,20 +344,29 @@ bool Attributes::readOne(const opw_attr_t &attr, const Api &api, const Source &s
       return false;
     v->u.f = static_cast<double>(integer);
     return true;
+  case OPW_ATTR_DTYPE:
+    if (source.integer(ctx, api, attr.name, &integer)) { // as ONNX's own operators have it
+      v->u.i = dtypeOf(static_cast<int>(integer));
+      return true;
+    }
+    [[fallthrough]];
   case OPW_ATTR_STRING:
-  case OPW_ATTR_ENUM:
-  case OPW_ATTR_DTYPE: {
+  case OPW_ATTR_BYTES:
+  case OPW_ATTR_ENUM: {
     char *text = nullptr;
     bool have = source.text(ctx, api, attr.name, &text, &count);
-    keep(text);
-    if (!have)
+    text = static_cast<char *>(keep(text));
+    if (!have || !text)
       return false;
-    if (attr.kind == OPW_ATTR_STRING) {
-      v->u.s = text;
-      v->count = static_cast<uint32_t>(count);
-    } else if (attr.kind == OPW_ATTR_DTYPE) {
+    v->u.s = text;
+    v->count = static_cast<uint32_t>(count);
+    if (attr.kind == OPW_ATTR_DTYPE) {
+      v->count = 0;
       v->u.i = runtime::dtypeByName(text, strlen(text));
-    } else {
+      return true;
+    }
+    if (attr.kind == OPW_ATTR_ENUM) {
+      v->count = 0;
       v->u.i = -1;
       for (uint32_t c = 0; c < attr.choice_count; ++c)
         if (strcmp(attr.choices[c], text) == 0)
@@ -236,46 +375,10 @@ bool Attributes::readOne(const opw_attr_t &attr, const Api &api, const Source &s
     return true;
   }
   case OPW_ATTR_INTS:
-  case OPW_ATTR_BOOLS: {
-    int64_t *data = nullptr;
-    bool have = source.integers(ctx, api, attr.name, &data, &count);
-    keep(data);
-    if (!have)
-      return false;
-    v->count = static_cast<uint32_t>(count);
-    if (attr.kind == OPW_ATTR_INTS) {
-      v->u.ints = data;
-      return true;
-    }
-    auto *bytes = static_cast<uint8_t *>(keep(calloc(1, count + 1)));
-    for (size_t i = 0; bytes && i < count; ++i)
-      bytes[i] = data[i] != 0;
-    v->u.bools = bytes;
-    return bytes != nullptr;
-  }
-  case OPW_ATTR_FLOATS: {
-    float *data = nullptr;
-    bool have = source.numbers(ctx, api, attr.name, &data, &count);
-    keep(data);
-    if (!have)
-      return false;
-    auto *wide = static_cast<double *>(keep(calloc(count + 1, sizeof(double))));
-    for (size_t i = 0; wide && i < count; ++i)
-      wide[i] = static_cast<double>(data[i]);
-    v->u.floats = wide;
-    v->count = static_cast<uint32_t>(count);
-    return wide != nullptr;
-  }
-  case OPW_ATTR_STRINGS: {
-    char **data = nullptr;
-    bool have = source.texts(ctx, api, attr.name, &data, &count);
-    keep(data);
-    for (size_t i = 0; data && i < count; ++i)
-      keep(data[i]);
-    v->u.strings = data;
-    v->count = static_cast<uint32_t>(count);
-    return have;
-  }
+  case OPW_ATTR_FLOATS:
+  case OPW_ATTR_BOOLS:
+  case OPW_ATTR_STRINGS:
+    return readList(attr, api, source, ctx, v);
   default:
     return false;
   }
@@ -285,14 +388,26 @@ opw_status_t Attributes::read(const opw_op_t *op, const Api &api, const Source &
                               opw_error_t *error) {
   for (uint32_t i = 0; i < op->attr_count; ++i) {
     const opw_attr_t &attr = *op->attrs[i];
+    if (attr.kind == OPW_ATTR_STRINGS && &source == &kKernelAttributes && !api.has(25))
+      return runtime::failOp(error, OPW_E_UNSUPPORTED, op,
+                             "attribute %s is a list of strings, which ONNX Runtime gives to custom ops from 1.25 on",
+                             attr.name);
     if (readOne(attr, api, source, ctx, &list[i])) {
-      if (attr.kind != OPW_ATTR_ENUM || list[i].u.i >= 0)
+      bool unknown =
+          (attr.kind == OPW_ATTR_ENUM && list[i].u.i < 0) || (attr.kind == OPW_ATTR_DTYPE && list[i].u.i == OPW_NONE);
+      if (!unknown)
         continue;
       runtime::Text choices;
       for (uint32_t c = 0; c < attr.choice_count; ++c)
-        choices.add("%s'%s'", c ? ", " : "", attr.choices[c]);
-      return runtime::failOp(error, OPW_E_ARGUMENT, op, "attribute %s: found '%s', expected one of %s", attr.name,
-                             static_cast<const char *>(blocks[blockCount - 1]), choices.str());
+        choices.add("%s'%s'", c ? ", " : "one of ", attr.choices[c]);
+      if (attr.kind == OPW_ATTR_DTYPE)
+        choices.add("an element type: a name such as 'float32', or a number of ONNX");
+      int64_t number = 0;
+      if (source.integer(ctx, api, attr.name, &number))
+        return runtime::failOp(error, OPW_E_ARGUMENT, op, "attribute %s: found %lld, expected %s", attr.name,
+                               static_cast<long long>(number), choices.str());
+      return runtime::failOp(error, OPW_E_ARGUMENT, op, "attribute %s: found '%s', expected %s", attr.name,
+                             static_cast<const char *>(blocks->memory), choices.str());
     }
     list[i] = {};
     if (const char *found = kindThere(source, ctx, api, attr.name))

@@ -2,6 +2,9 @@
 #include "adapters/onnxruntime/adapter.h"
 
 #include "core/dtype.h"
+#include "core/state.h"
+
+#include <stdlib.h>
 
 namespace opw::ort {
 namespace {
@@ -25,14 +28,14 @@ int inputMemory(const CustomOp *op, size_t i) { return input(op, i).flags & OPW_
 int variadicInputs(const CustomOp *op) { return static_cast<int>(input(op, inputCount(op) - 1).variadic_min); }
 int variadicOutputs(const CustomOp *op) { return static_cast<int>(output(op, outputCount(op) - 1).variadic_min); }
 int homogeneous(const CustomOp *) { return 1; }
-int firstVersion(const CustomOp *op) { return of(op).firstVersion; }
-int lastVersion(const CustomOp *op) { return of(op).lastVersion; }
+int firstVersion(const CustomOp *) { return 1; }
+int lastVersion(const CustomOp *) { return INT32_MAX; }
 
-struct Pair {
+struct Type {
   opw_dtype_t dtype;
   int element;
 };
-constexpr Pair kTypes[] = {{OPW_BOOL, kBool},
+constexpr Type kTypes[] = {{OPW_BOOL, kBool},
                            {OPW_I8, kInt8},
                            {OPW_I16, kInt16},
                            {OPW_I32, kInt32},
@@ -49,21 +52,62 @@ constexpr Pair kTypes[] = {{OPW_BOOL, kBool},
                            {OPW_F8E5M2, kFloat8E5M2},
                            {OPW_F8E4M3FNUZ, kFloat8E4M3FNUZ},
                            {OPW_F8E5M2FNUZ, kFloat8E5M2FNUZ},
+
                            {OPW_F8E8M0, kFloat8E8M0}};
+
+/// GetMayInplace gets no op, so each op has a function of its own; one that is further back gets no hint, and a copy.
+constexpr size_t kMostHints = 64;
+
+size_t hints(uint32_t number, int **inputs, int **outputs) {
+  const opw_op_t *op = number < opw_tables.op_count ? opw_tables.ops[number] : nullptr;
+  *inputs = op ? static_cast<int *>(calloc(op->output_count + 1, sizeof(int))) : nullptr;
+  *outputs = op ? static_cast<int *>(calloc(op->output_count + 1, sizeof(int))) : nullptr;
+  size_t count = 0;
+  for (uint32_t o = 0; *inputs && *outputs && o < op->output_count; ++o)
+    if (op->outputs[o]->alias >= 0) {
+      (*inputs)[count] = op->outputs[o]->alias;
+      (*outputs)[count++] = static_cast<int>(o);
+    }
+  return count;
+}
+
+void freeHints(int *inputs, int *outputs) {
+  free(inputs);
+  free(outputs);
+}
+
+template <uint32_t number> size_t hintsOf(int **inputs, int **outputs) { return hints(number, inputs, outputs); }
+
+using Hints = size_t (*)(int **, int **);
+struct HintTable {
+  Hints at[kMostHints];
+};
+template <uint32_t number = 0> constexpr void fillHints(HintTable &table) {
+  if constexpr (number < kMostHints) {
+    table.at[number] = hintsOf<number>;
+    fillHints<number + 1>(table);
+  }
+}
+constexpr HintTable makeHints() {
+  HintTable table{};
+  fillHints(table);
+  return table;
+}
+constexpr HintTable kHints = makeHints();
 
 } // namespace
 
 int elementType(opw_dtype_t dtype) {
-  for (const Pair &p : kTypes)
-    if (p.dtype == dtype)
-      return p.element;
+  for (const Type &t : kTypes)
+    if (t.dtype == dtype)
+      return t.element;
   return kUndefined;
 }
 
 opw_dtype_t dtypeOf(int element) {
-  for (const Pair &p : kTypes)
-    if (p.element == element)
-      return p.dtype;
+  for (const Type &t : kTypes)
+    if (t.element == element)
+      return t.dtype;
   return OPW_NONE;
 }
 
@@ -96,7 +140,7 @@ Status *errorOf(const Api &api, opw_status_t status, const char *text) {
   return api.error(code, text);
 }
 
-void fillCallbacks(Operator &o) {
+void fillCallbacks(Operator &o, uint32_t number) {
   o.version = kApiVersion;
   o.GetName = name;
   o.GetExecutionProviderType = provider;
@@ -117,6 +161,10 @@ void fillCallbacks(Operator &o) {
   o.InferOutputShapeFn = inferShapes;
   o.GetStartVersion = firstVersion;
   o.GetEndVersion = lastVersion;
+  if (number < kMostHints) {
+    o.GetMayInplace = kHints.at[number];
+    o.ReleaseMayInplace = freeHints;
+  }
 }
 
 } // namespace opw::ort

@@ -2,23 +2,17 @@
 #include "adapters/onnxruntime/adapter.h"
 
 #include "core/api.h"
+#include "core/call.h"
 #include "core/dtype.h"
 #include "core/error.h"
 
 #include <atomic>
 #include <new>
 #include <stdlib.h>
+#include <string.h>
 
 namespace opw::ort {
 namespace {
-
-constexpr uint32_t kMaxTensors = 64; // inputs, and outputs, of one node
-
-struct Kernel {
-  Api api;
-  const opw_op_t *op;
-  Attributes attributes;
-};
 
 struct Views {
   opw_tensor_t tensors[kMaxTensors];
@@ -101,9 +95,12 @@ opw_status_t checkStatic(const Kernel &k, const KernelInfo *info, opw_error_t *e
 opw_status_t setUp(Kernel &k, const KernelInfo *info, opw_error_t *error) {
   if (opw_status_t s = runtime::kApi.check(k.op, error))
     return s;
-  if (k.op->size_count != 0)
-    return runtime::failOp(error, OPW_E_UNSUPPORTED, k.op,
-                           "outputs whose sizes depend on data are not supported in ONNX Runtime");
+  for (uint32_t i = 0; i < k.op->output_count; ++i)
+    if (runtime::isFree(*k.op->outputs[i]))
+      return runtime::failOp(error, OPW_E_UNSUPPORTED, k.op,
+                             "output %s has no declared shape, and ONNX Runtime asks for one", k.op->outputs[i]->name);
+  if (!k.api.ok(kCreateCpuMemoryInfo, static_cast<int>(kArenaAllocator), static_cast<int>(kDefaultMemory), &k.memory))
+    return runtime::failOp(error, OPW_E_HOST, k.op, "ONNX Runtime has no memory of the CPU");
   if (opw_status_t s = k.attributes.read(k.op, k.api, kKernelAttributes, info, error))
     return s;
   if (opw_status_t s = checkStatic(k, info, error))
@@ -133,20 +130,20 @@ void runChunk(void *p, size_t index) {
   }
 }
 
-struct Host {
-  const Api *api;
-  KernelContext *context;
-};
-
 opw_status_t parallelFor(void *ctx, int64_t count, int64_t grain, opw_body_t body, void *arg) {
-  auto &host = *static_cast<Host *>(ctx);
+  auto &run = *static_cast<Run *>(ctx);
   Loop loop{body, arg, count, grain, {OPW_OK}};
   size_t chunks = static_cast<size_t>((count - 1) / grain + 1);
-  if (!host.api->ok(kKernelContextParallelFor, static_cast<const KernelContext *>(host.context), runChunk, chunks,
-                    size_t{0}, static_cast<void *>(&loop)))
+  if (!run.kernel.api.ok(kKernelContextParallelFor, static_cast<const KernelContext *>(run.context), runChunk, chunks,
+                         size_t{0}, static_cast<void *>(&loop)))
     return OPW_E_HOST;
   return loop.status.load(std::memory_order_relaxed);
 }
+
+void *allocateFor(void *ctx, int32_t, int32_t, void *, size_t bytes, size_t align) {
+  return static_cast<Run *>(ctx)->allocate(bytes, align);
+}
+void releaseFor(void *ctx, int32_t, int32_t, void *, void *memory) { static_cast<Run *>(ctx)->release(memory); }
 
 /// Type, shape and data of a value. The newer way has no allocation.
 bool viewOf(const Api &api, const Value *value, opw_tensor_t &t, int64_t *dims) {
@@ -173,11 +170,9 @@ bool viewOf(const Api &api, const Value *value, opw_tensor_t &t, int64_t *dims) 
   return api.ok(kGetTensorMutableData, const_cast<Value *>(value), &t.data);
 }
 
-Status *compute(const Kernel &k, KernelContext *context) {
-  const Api &api = k.api;
-  const auto *reading = const_cast<const KernelContext *>(context);
-  char text[512] = "";
-  opw_error_t error{sizeof error, OPW_OK, text, sizeof text};
+Status *readInputs(Run &run) {
+  const Api &api = run.kernel.api;
+  const auto *reading = const_cast<const KernelContext *>(run.context);
   size_t inputs = 0, outputs = 0;
   if (Status *s = api.call(kKernelContextGetInputCount, reading, &inputs))
     return s;
@@ -185,49 +180,95 @@ Status *compute(const Kernel &k, KernelContext *context) {
     return s;
   if (inputs > kMaxTensors || outputs > kMaxTensors)
     return api.error(kInvalidArgument, "more than 64 inputs or outputs");
-  Views in, out;
   for (size_t i = 0; i < inputs; ++i) {
     const Value *value = nullptr;
     if (Status *s = api.call(kKernelContextGetInput, reading, i, &value))
       return s;
-    in.pointers[i] = value ? &in.tensors[i] : nullptr;
-    if (value && !viewOf(api, value, in.tensors[i], in.dims[i]))
+    run.inputPointers[i] = value ? &run.inputs[i] : nullptr;
+    if (value && !viewOf(api, value, run.inputs[i], run.inputDims[i]))
       return api.error(kInvalidArgument, "an input is no tensor of at most 16 dimensions");
   }
-  opw_tensor_t *results[kMaxTensors];
   for (size_t i = 0; i < outputs; ++i) {
-    describe(out.tensors[i], kUndefined, out.dims[i], 0);
-    results[i] = &out.tensors[i];
+    describe(run.outputs[i], kUndefined, run.outputDims[i], 0);
+    run.outputPointers[i] = &run.outputs[i];
   }
-  Host host{&api, context};
-  opw_host_t services{};
-  services.struct_size = sizeof services;
-  services.ctx = &host;
-  services.parallel_for = parallelFor;
-  opw_call_t call = callOf(k, in, inputs);
-  call.outputs = results;
-  call.output_count = static_cast<uint32_t>(outputs);
-  call.host = &services;
-  if (opw_status_t s = runtime::kApi.infer(k.op, &call, &error))
-    return errorOf(api, s, text);
-  for (size_t i = 0; i < outputs; ++i) {
-    Value *value = nullptr;
-    if (Status *s = api.call(kKernelContextGetOutput, context, i, const_cast<const int64_t *>(out.dims[i]),
-                             static_cast<size_t>(out.tensors[i].ndim), &value))
-      return s;
-    if (!value) {
-      results[i] = nullptr; // an optional output that nobody wants
-      continue;
-    }
-    if (Status *s = api.call(kGetTensorMutableData, value, &out.tensors[i].data))
-      return s;
-  }
-  if (opw_status_t s = runtime::kApi.run(k.op, &call, &error))
-    return errorOf(api, s, text);
+  run.call.input_count = static_cast<uint32_t>(inputs);
+  run.call.output_count = static_cast<uint32_t>(outputs);
   return nullptr;
 }
 
+Status *compute(Run &run) {
+  if (Status *s = readInputs(run))
+    return s;
+  const opw_op_t *op = run.kernel.op;
+  if (op->size_count != 0)
+    return runCounted(run);
+  if (opw_status_t s = runtime::kApi.infer(op, &run.call, &run.error))
+    return run.statusOf(s);
+  for (size_t i = 0; i < run.call.output_count; ++i)
+    if (Status *s = run.makeOutput(i))
+      return s;
+  return run.statusOf(runtime::kApi.run(op, &run.call, &run.error));
+}
+
 } // namespace
+
+Run::Run(const Kernel &kernel, KernelContext *context) : kernel(kernel), context(context) {
+  text[0] = 0;
+  host.struct_size = sizeof host;
+  host.ctx = this;
+  host.parallel_for = parallelFor;
+  host.allocate = allocateFor;
+  host.release = releaseFor;
+  call.struct_size = sizeof call;
+  call.inputs = inputPointers;
+  call.outputs = outputPointers;
+  call.attrs = kernel.attributes.values();
+  call.attr_count = kernel.op->attr_count;
+  call.device_type = OPW_DEVICE_CPU;
+  call.host = &host;
+}
+
+Run::~Run() {
+  if (allocator)
+    kernel.api.get<void>(kReleaseAllocator, allocator);
+}
+
+Status *Run::statusOf(opw_status_t status) const {
+  return status == OPW_OK ? nullptr : errorOf(kernel.api, status, text);
+}
+
+/// The host's allocator says nothing of alignment: the address that it gave stands before the memory.
+void *Run::allocate(size_t bytes, size_t align) {
+  void *base = nullptr;
+  if (bytes > SIZE_MAX / 2 ||
+      (!allocator && !kernel.api.ok(kKernelContextGetAllocator, const_cast<const KernelContext *>(context),
+                                    const_cast<const MemoryInfo *>(kernel.memory), &allocator)) ||
+      !kernel.api.ok(kAllocatorAlloc, allocator, bytes + align + sizeof base, &base) || !base)
+    return nullptr;
+  uintptr_t start = (reinterpret_cast<uintptr_t>(base) + sizeof base + align - 1) / align * align;
+  memcpy(reinterpret_cast<void *>(start - sizeof base), &base, sizeof base);
+  return reinterpret_cast<void *>(start);
+}
+
+void Run::release(void *memory) {
+  if (!memory)
+    return;
+  void *base;
+  memcpy(&base, static_cast<char *>(memory) - sizeof base, sizeof base);
+  kernel.api.ok(kAllocatorFree, allocator, base);
+}
+
+Status *Run::makeOutput(size_t i) {
+  Value *value = nullptr;
+  if (Status *s = kernel.api.call(kKernelContextGetOutput, context, i, const_cast<const int64_t *>(outputDims[i]),
+                                  static_cast<size_t>(outputs[i].ndim), &value))
+    return s;
+  if (value)
+    return kernel.api.call(kGetTensorMutableData, value, &outputs[i].data);
+  outputPointers[i] = nullptr;
+  return nullptr;
+}
 
 Status *createKernel(const CustomOp *self, Slots, const KernelInfo *info, void **out) {
   const Operator &o = of(self);
@@ -251,12 +292,16 @@ Status *createKernel(const CustomOp *self, Slots, const KernelInfo *info, void *
 void destroyKernel(void *kernel) {
   if (!kernel)
     return;
-  static_cast<Kernel *>(kernel)->~Kernel();
+  auto *k = static_cast<Kernel *>(kernel);
+  if (k->memory)
+    k->api.get<void>(kReleaseMemoryInfo, k->memory);
+  k->~Kernel();
   free(kernel);
 }
 
 Status *computeKernel(void *kernel, KernelContext *context) {
-  return compute(*static_cast<const Kernel *>(kernel), context);
+  Run run(*static_cast<const Kernel *>(kernel), context);
+  return compute(run);
 }
 
 } // namespace opw::ort

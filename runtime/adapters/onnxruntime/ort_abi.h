@@ -20,6 +20,7 @@ struct Value;
 struct TypeInfo;
 struct TensorInfo; // OrtTensorTypeAndShapeInfo
 struct Allocator;
+struct MemoryInfo;
 
 /// OrtApi: a table of function pointers.
 using Slots = const void *const *;
@@ -49,21 +50,24 @@ enum Slot : uint32_t {
   kKernelInfoGetAttributeFloats = 162, // (const KernelInfo *, const char *name, float *out, size_t *count)
   kKernelInfoGetAttributeInts = 163,   // (const KernelInfo *, const char *name, int64_t *out, size_t *count)
   kKernelInfoGetAttributeStrings =
-      417,                           // API 25: (const KernelInfo *, const char *name, Allocator *, char ***, size_t *)
-  kKernelInfoGetInputCount = 230,    // (const KernelInfo *, size_t *out)
-  kKernelInfoGetOutputCount = 231,   // (const KernelInfo *, size_t *out)
-  kKernelInfoGetInputTypeInfo = 234, // (const KernelInfo *, size_t index, TypeInfo **)
+      417, // API 25: (const KernelInfo *, const char *name, Allocator *, char ***, size_t *)
+  kKernelInfoGetAttributeTensor = 236, // (const KernelInfo *, const char *name, Allocator *, Value **out), owned
+  kKernelInfoGetInputCount = 230,      // (const KernelInfo *, size_t *out)
+  kKernelInfoGetOutputCount = 231,     // (const KernelInfo *, size_t *out)
+  kKernelInfoGetInputTypeInfo = 234,   // (const KernelInfo *, size_t index, TypeInfo **)
 
   kKernelContextGetInputCount = 88,  // (const KernelContext *, size_t *out)
   kKernelContextGetOutputCount = 89, // (const KernelContext *, size_t *out)
   kKernelContextGetInput = 90,       // (const KernelContext *, size_t index, const Value **out)
   kKernelContextGetOutput = 91,      // (KernelContext *, size_t index, const int64_t *dims, size_t count, Value **out)
+  kKernelContextGetAllocator = 253,  // (const KernelContext *, const MemoryInfo *, Allocator **out), owned
   kKernelContextParallelFor =
       274, // (const KernelContext *, void (*)(void *, size_t), size_t total, size_t batches, void *)
 
   kGetTensorMutableData = 51,     // (Value *, void **out)
   kGetTensorTypeAndShape = 65,    // (const Value *, TensorInfo **out)
   kGetTensorElementType = 60,     // (const TensorInfo *, int *out)
+  kGetTensorElementCount = 64,    // (const TensorInfo *, size_t *out)
   kGetDimensionsCount = 61,       // (const TensorInfo *, size_t *out)
   kGetDimensions = 62,            // (const TensorInfo *, int64_t *dims, size_t count)
   kReleaseTensorInfo = 99,        // void (TensorInfo *)
@@ -76,18 +80,26 @@ enum Slot : uint32_t {
   kReleaseTypeInfo = 98,          // void (TypeInfo *)
   kTensorReference = 414,         // API 25: (const Value *, int *type, const int64_t **dims, size_t *count)
 
+  kReleaseValue = 96, // void (Value *)
+
+  kCreateCpuMemoryInfo = 69,            // (int allocator type, int memory type, MemoryInfo **out)
+  kReleaseMemoryInfo = 94,              // void (MemoryInfo *)
+  kAllocatorAlloc = 75,                 // (Allocator *, size_t bytes, void **out)
   kAllocatorFree = 76,                  // (Allocator *, void *)
+  kReleaseAllocator = 132,              // void (Allocator *)
   kGetAllocatorWithDefaultOptions = 78, // (Allocator **out)
 
   kShapeInferGetInputCount = 267,     // (const ShapeInferContext *, size_t *out)
   kShapeInferGetInputTypeShape = 268, // (const ShapeInferContext *, size_t index, TensorInfo **), owned by the context
   kShapeInferGetAttribute = 269,      // (const ShapeInferContext *, const char *name, const OpAttr **)
   kShapeInferSetOutput = 270,         // (const ShapeInferContext *, size_t index, const TensorInfo *)
+  kOpAttrGetTensor = 362,             // API 23: (const OpAttr *, Value **out), owned
   kReadOpAttr = 272,                  // (const OpAttr *, int type, void *data, size_t bytes, size_t *out)
 };
 
 enum ErrorCode { kFail = 1, kInvalidArgument = 2, kNotImplemented = 9 };
 enum Characteristic { kRequired = 0, kOptional = 1, kVariadic = 2 };
+enum AllocatorType { kArenaAllocator = 1 };
 enum MemType { kCpuInput = -2, kDefaultMemory = 0 };
 enum OpAttrType { kAttrInt = 1, kAttrInts = 2, kAttrFloat = 3, kAttrFloats = 4, kAttrString = 5, kAttrStrings = 6 };
 

@@ -36,25 +36,22 @@ uint32_t minorVersion(const ApiBase *base) {
   return dot ? static_cast<uint32_t>(strtol(dot + 1, nullptr, 10)) : 0;
 }
 
-int lastVersion(const opw_op_t *op) {
-  int last = INT32_MAX;
+/// ONNX Runtime has one schema for all versions of an op, so it gets the newest.
+bool isNewest(const opw_op_t *op) {
   for (uint32_t i = 0; i < opw_tables.op_count; ++i) {
     const opw_op_t *other = opw_tables.ops[i];
-    if (strcmp(other->ns, op->ns) == 0 && strcmp(other->name, op->name) == 0 && other->version > op->version &&
-        other->version - 1 < last)
-      last = other->version - 1;
+    if (strcmp(other->ns, op->ns) == 0 && strcmp(other->name, op->name) == 0 && other->version > op->version)
+      return false;
   }
-  return last;
+  return true;
 }
 
 Operator *makeOperators(const Api &api) {
   auto *list = static_cast<Operator *>(calloc(opw_tables.op_count, sizeof(Operator)));
   for (uint32_t i = 0; list && i < opw_tables.op_count; ++i) {
-    fillCallbacks(list[i]);
+    fillCallbacks(list[i], i);
     list[i].op = opw_tables.ops[i];
     list[i].api = api;
-    list[i].firstVersion = list[i].op->version < 1 ? 1 : list[i].op->version;
-    list[i].lastVersion = lastVersion(list[i].op);
   }
   return list;
 }
@@ -122,7 +119,7 @@ void identity(char *text, size_t room) {
 
 Status *addOp(const Api &api, SessionOptions *options, const Operator &o, const char *mine) {
   char key[512], value[1024];
-  snprintf(key, sizeof key, "opwright.op.%s::%s@%d", o.op->ns, o.op->name, o.op->version);
+  snprintf(key, sizeof key, "opwright.op.%s::%s", o.op->ns, o.op->name);
   readEntry(api, options, key, value, sizeof value);
   if (value[0] && strncmp(value, mine, 64) == 0)
     return nullptr; // the same library again
@@ -160,7 +157,8 @@ extern "C" OPW_EXPORT opw::ort::Status *RegisterCustomOps(opw::ort::SessionOptio
   char mine[1024];
   identity(mine, sizeof mine);
   for (uint32_t i = 0; i < opw_tables.op_count; ++i)
-    if (Status *s = addOp(api, options, operators[i], mine))
-      return s;
+    if (isNewest(operators[i].op))
+      if (Status *s = addOp(api, options, operators[i], mine))
+        return s;
   return nullptr;
 }

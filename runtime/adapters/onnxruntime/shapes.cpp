@@ -11,8 +11,6 @@
 namespace opw::ort {
 namespace {
 
-constexpr uint32_t kMaxTensors = 64;
-
 struct View {
   opw_tensor_t tensor;
   int64_t dims[OPW_MAX_RANK];
@@ -21,26 +19,41 @@ struct View {
 /// Unique, because a name says that two sizes are equal.
 std::atomic<uint32_t> symbols{0};
 
-void setOutput(const Api &api, ShapeInferContext *ctx, size_t index, int type, const int64_t *dims, size_t rank,
-               bool shaped) {
+/// What a size that depends on data is called in one node: the same size has one name in all outputs.
+constexpr size_t kNameRoom = 48;
+void nameSizes(const opw_op_t *op, const opw_io_t &io, uint32_t node, const int64_t *dims, size_t rank,
+               char (*names)[kNameRoom]) {
+  bool plain = io.seg_count == rank; // each segment is an axis
+  for (size_t d = 0; d < rank; ++d) {
+    names[d][0] = 0;
+    if (dims[d] >= 0)
+      continue;
+    const opw_seg_t *seg = plain ? &io.segs[d] : nullptr;
+    if (seg && seg->kind == OPW_SEG_DIM && seg->dim.count == 1 && seg->dim.code[0].op == OPW_X_SIZE)
+      snprintf(names[d], kNameRoom, "opw_%u_%s", node, op->sizes[seg->dim.code[0].b]->name);
+    else
+      snprintf(names[d], kNameRoom, "opw_%u", symbols.fetch_add(1, std::memory_order_relaxed));
+  }
+}
+
+/// Whether the node has such an output.
+bool setOutput(const Api &api, ShapeInferContext *ctx, size_t index, int type, const int64_t *dims, size_t rank,
+               bool shaped, const char (*names)[kNameRoom]) {
   TensorInfo *info = nullptr;
   if (!api.ok(kCreateTensorInfo, &info))
-    return;
+    return false;
   api.ok(kSetTensorElementType, info, type);
   if (shaped && api.ok(kSetDimensions, info, dims, rank)) {
-    char names[OPW_MAX_RANK][16];
     const char *pointers[OPW_MAX_RANK];
-    for (size_t d = 0; d < rank; ++d) {
-      names[d][0] = 0;
-      if (dims[d] < 0)
-        snprintf(names[d], sizeof names[d], "opw_%u", symbols.fetch_add(1, std::memory_order_relaxed));
+    for (size_t d = 0; d < rank; ++d)
       pointers[d] = names[d];
-    }
     if (rank != 0)
       api.ok(kSetSymbolicDimensions, info, static_cast<const char **>(pointers), rank);
   }
-  api.ok(kShapeInferSetOutput, const_cast<const ShapeInferContext *>(ctx), index, const_cast<const TensorInfo *>(info));
+  bool there = api.ok(kShapeInferSetOutput, const_cast<const ShapeInferContext *>(ctx), index,
+                      const_cast<const TensorInfo *>(info));
   api.get<void>(kReleaseTensorInfo, info);
+  return there;
 }
 
 /// The element type of an output by the first combination that the known inputs allow.
@@ -116,10 +129,21 @@ Status *inferShapes(const CustomOp *self, ShapeInferContext *ctx) {
   if (status == OPW_OK && ranks)
     status = runtime::kApi.infer(op, &call, &error);
   bool shaped = status == OPW_OK && ranks;
+  uint32_t node = symbols.fetch_add(1, std::memory_order_relaxed);
   for (uint32_t i = 0; i < op->output_count; ++i) {
-    int type = shaped ? elementType(runtime::dtypeOf(*out[i])) : typeByCombo(op, views, inputs, *op->outputs[i]);
-    if (type != kUndefined)
-      setOutput(api, ctx, i, type, results[i].dims, static_cast<size_t>(out[i]->ndim), shaped);
+    const opw_io_t &io = *op->outputs[i];
+    int type = shaped ? elementType(runtime::dtypeOf(*out[i])) : typeByCombo(op, views, inputs, io);
+    if (type == kUndefined)
+      continue;
+    auto rank = static_cast<size_t>(out[i]->ndim);
+    // A variadic output stands for all that follow; how many there are, only setting them tells.
+    for (size_t at = i; at < kMaxTensors && (at == i || (io.flags & OPW_IO_VARIADIC)); ++at) {
+      char names[OPW_MAX_RANK][kNameRoom];
+      if (shaped)
+        nameSizes(op, io, node, results[i].dims, rank, names);
+      if (!setOutput(api, ctx, at, type, results[i].dims, rank, shaped, names))
+        break;
+    }
   }
   return status == OPW_OK ? nullptr : errorOf(api, status, text);
 }
