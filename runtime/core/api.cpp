@@ -1,5 +1,6 @@
 #include "core/api.h"
 
+#include "core/bounds.h"
 #include "core/call.h"
 #include "core/dtype.h"
 #include "core/program.h"
@@ -38,7 +39,7 @@ OpState *enter(const opw_op_t *op, opw_status_t *status, opw_error_t *error) {
 
 const opw_op_t *find(const char *ns, const char *name, int32_t version) {
   const opw_op_t *best = nullptr;
-  if (!ns || !name)
+  if (!ns || !name || !opw_tables.ops)
     return nullptr;
   for (uint32_t i = 0; i < opw_tables.op_count; ++i) {
     const opw_op_t *op = opw_tables.ops[i];
@@ -62,8 +63,6 @@ opw_status_t infer(const opw_op_t *op, const opw_call_t *call, opw_error_t *erro
   Frame frame;
   if ((status = bindCall(frame, op, call, Purpose::Infer, error)))
     return status;
-  if (frame.outputCount && !call->outputs)
-    return failOp(error, OPW_E_ARGUMENT, op, "the array of outputs is null");
   for (uint32_t i = 0; i < frame.outputCount; ++i) {
     opw_tensor_t *t = call->outputs[i];
     const opw_io_t &io = *op->outputs[i < op->output_count ? i : op->output_count - 1];
@@ -144,7 +143,7 @@ opw_status_t prepare(const opw_op_t *op, int32_t deviceType, int32_t, opw_error_
                 deviceType);
   if (op)
     return prepareOp(op, error);
-  for (uint32_t i = 0; i < opw_tables.op_count; ++i)
+  for (uint32_t i = 0; opw_tables.ops && i < opw_tables.op_count; ++i)
     if (opw_status_t s = prepareOp(opw_tables.ops[i], error))
       return s;
   return OPW_OK;
@@ -172,6 +171,13 @@ opw_status_t choose(const opw_op_t *op, const opw_call_t *call, opw_choice_t *ch
   return OPW_OK;
 }
 
+/// A program of the caller's.
+opw_status_t checkProgram(const opw_op_t *op, const opw_program_t &program, opw_error_t *error) {
+  if (program.count == 0)
+    return failOp(error, OPW_E_ARGUMENT, op, "the program is empty");
+  return validateProgram(op, program, {op->input_count, op->var_count, false}, "the caller", error);
+}
+
 opw_status_t eval(const opw_op_t *op, const opw_program_t *program, const opw_call_t *call, void *value,
                   opw_error_t *error) {
   opw_status_t status = OPW_OK;
@@ -179,9 +185,7 @@ opw_status_t eval(const opw_op_t *op, const opw_program_t *program, const opw_ca
     return status;
   if (!program || !value)
     return failOp(error, OPW_E_ARGUMENT, op, "the program or the place for its value is null");
-  if (program->count == 0)
-    return failOp(error, OPW_E_ARGUMENT, op, "the program is empty");
-  if ((status = validateProgram(op, *program, {op->input_count, op->var_count, false}, "eval", error)))
+  if ((status = checkProgram(op, *program, error)))
     return status;
   Frame frame;
   if ((status = bindCall(frame, op, call, Purpose::Decide, error)))
@@ -193,12 +197,22 @@ opw_status_t eval(const opw_op_t *op, const opw_program_t *program, const opw_ca
   return OPW_OK;
 }
 
-opw_status_t bounds(const opw_op_t *op, const opw_program_t *, const opw_call_t *, const opw_call_t *, int64_t *,
-                    opw_error_t *error) {
+opw_status_t bounds(const opw_op_t *op, const opw_program_t *program, const opw_call_t *low, const opw_call_t *high,
+                    int64_t *range, opw_error_t *error) {
   opw_status_t status = OPW_OK;
   if (!enter(op, &status, error))
     return status;
-  return failOp(error, OPW_E_UNSUPPORTED, op, "this runtime computes no bounds");
+  if (!range)
+    return failOp(error, OPW_E_ARGUMENT, op, "the place for the bounds is null");
+  if (program && (status = checkProgram(op, *program, error)))
+    return status;
+  if (program && program->is_float)
+    return failOp(error, OPW_E_ARGUMENT, op, "the program is a float, expected an integer");
+  Frame frames[2];
+  if ((status = bindCall(frames[0], op, low, Purpose::Decide, error)) ||
+      (status = bindCall(frames[1], op, high, Purpose::Decide, error)))
+    return status;
+  return boundsBetween(frames[0], frames[1], program, range, error);
 }
 
 opw_status_t force(const opw_op_t *op, int32_t tactic, opw_error_t *error) {

@@ -43,9 +43,28 @@ opw_status_t bindAttrs(Frame &f, opw_error_t *error) {
   return OPW_OK;
 }
 
-opw_status_t checkStrides(const Frame &f, const opw_io_t &io, const opw_tensor_t &t, opw_error_t *error) {
-  if (!t.strides || (io.flags & OPW_IO_STRIDED))
+uint64_t magnitude(int64_t x) { return x < 0 ? 0 - static_cast<uint64_t>(x) : static_cast<uint64_t>(x); }
+
+/// Whether the addresses that the strides of a view that is not empty reach can be counted.
+bool reachFits(const opw_tensor_t &t) {
+  uint64_t total = t.dl_bits / 8u;
+  for (int32_t d = 0; d < t.ndim; ++d) {
+    uint64_t reach;
+    if (__builtin_mul_overflow(static_cast<uint64_t>(t.shape[d] - 1), magnitude(t.strides[d]), &reach) ||
+        __builtin_mul_overflow(reach, uint64_t{t.dl_bits / 8u}, &reach) ||
+        __builtin_add_overflow(total, reach, &total) || total >> 63)
+      return false;
+  }
+  return true;
+}
+
+opw_status_t checkStrides(const Frame &f, const opw_io_t &io, const opw_tensor_t &t, bool empty, opw_error_t *error) {
+  if (!t.strides)
     return OPW_OK;
+  if (io.flags & OPW_IO_STRIDED)
+    return empty || reachFits(t)
+               ? OPW_OK
+               : failOp(error, OPW_E_OVERFLOW, f.op, "the strides of %s reach over 2^63 bytes", io.name);
   int64_t expected = 1;
   for (int32_t d = t.ndim - 1; d >= 0; --d) {
     if (t.shape[d] != 1 && t.strides[d] != expected) {
@@ -79,11 +98,15 @@ opw_status_t checkTensor(const Frame &f, const opw_io_t &io, const opw_tensor_t 
   }
   if (t.ndim > 0 && !t.shape)
     return failOp(error, OPW_E_ARGUMENT, op, "%s has no shape", io.name);
-  for (int32_t d = 0; d < t.ndim; ++d)
+  bool known = true;
+  for (int32_t d = 0; d < t.ndim; ++d) {
     if (t.shape[d] < 0 && !(purpose == Purpose::Infer && t.shape[d] == -1))
       return failOp(error, OPW_E_SHAPE, op, "%s has the size %lld in axis %d", io.name,
                     static_cast<long long>(t.shape[d]), d);
-  if (purpose != Purpose::Run)
+    known = known && t.shape[d] >= 0;
+  }
+  // Programs read the values of a HOST input wherever it has some.
+  if (purpose != Purpose::Run && !((io.flags & OPW_IO_HOST) && t.data && known))
     return OPW_OK;
   if (!deviceFits(f, io, t))
     return failOp(error, OPW_E_DEVICE, op, "%s is on device %d:%d, expected %d:%d", io.name, t.device_type, t.device_id,
@@ -100,7 +123,7 @@ opw_status_t checkTensor(const Frame &f, const opw_io_t &io, const opw_tensor_t 
       return failOp(error, OPW_E_LAYOUT, op, "%s is at address 0x%llx, expected a multiple of %llu", io.name,
                     static_cast<unsigned long long>(address), static_cast<unsigned long long>(align));
   }
-  return checkStrides(f, io, t, error);
+  return checkStrides(f, io, t, bytes == 0, error);
 }
 
 const opw_io_t &ioOf(const opw_io_t *const *ios, uint32_t declared, uint32_t index) {
@@ -219,8 +242,7 @@ Bytes rangeOf(const opw_tensor_t &t) {
     count *= static_cast<uint64_t>(t.shape[d]);
     if (!t.strides || t.shape[d] < 1)
       continue;
-    uint64_t reach =
-        static_cast<uint64_t>(t.shape[d] - 1) * static_cast<uint64_t>(t.strides[d] < 0 ? -t.strides[d] : t.strides[d]);
+    uint64_t reach = static_cast<uint64_t>(t.shape[d] - 1) * magnitude(t.strides[d]);
     (t.strides[d] < 0 ? below : above) += reach;
   }
   if (count == 0)
@@ -285,8 +307,6 @@ opw_status_t checkOutputShape(Frame &f, uint32_t index, opw_error_t *error) {
 
 opw_status_t bindOutputs(Frame &f, opw_error_t *error) {
   const opw_op_t *op = f.op;
-  if (f.outputCount && !f.outputs)
-    return failOp(error, OPW_E_ARGUMENT, op, "the array of outputs is null");
   bool laterPhase = f.call->phases == 1 && op->size_count != 0;
   for (uint32_t i = 0; i < f.outputCount; ++i) {
     const opw_io_t &io = ioOf(op->outputs, op->output_count, i);
@@ -297,11 +317,18 @@ opw_status_t bindOutputs(Frame &f, opw_error_t *error) {
     }
     if (opw_status_t s = checkTensor(f, io, *f.outputs[i], Purpose::Run, error))
       return s;
-    if (opw_status_t s = checkOutputShape(f, i, error))
-      return s;
-    if (opw_status_t s = checkOverlap(f, i, error))
-      return s;
   }
+  // The shapes of the others may follow from the values of SIZE outputs.
+  static const bool kPasses[] = {true, false};
+  for (bool sizes : kPasses)
+    for (uint32_t i = 0; i < f.outputCount; ++i)
+      if (f.outputs[i] && sizes == ((ioOf(op->outputs, op->output_count, i).flags & OPW_IO_SIZE) != 0))
+        if (opw_status_t s = checkOutputShape(f, i, error))
+          return s;
+  for (uint32_t i = 0; i < f.outputCount; ++i)
+    if (f.outputs[i])
+      if (opw_status_t s = checkOverlap(f, i, error))
+        return s;
   return OPW_OK;
 }
 
@@ -322,30 +349,56 @@ opw_status_t appendSlice(const Frame &f, const opw_seg_t &seg, const char *name,
   return OPW_OK;
 }
 
-opw_status_t appendSegment(const Frame &f, const opw_seg_t &seg, const char *name, int64_t *dims, int32_t *n,
+/// A size that is known: -1 is none.
+opw_status_t appendSize(const Frame &f, int64_t size, const char *name, int64_t *dims, int32_t *n, opw_error_t *error) {
+  if (size < 0)
+    return failOp(error, OPW_E_SHAPE, f.op, "output %s would have the size %lld in axis %d", name,
+                  static_cast<long long>(size), *n);
+  dims[(*n)++] = size;
+  return OPW_OK;
+}
+
+opw_status_t appendProgram(const Frame &f, const opw_seg_t &seg, const char *name, int64_t *dims, int32_t *n,
                            opw_error_t *error) {
-  if (seg.kind == OPW_SEG_SLICE)
-    return appendSlice(f, seg, name, dims, n, error);
-  if (seg.kind == OPW_SEG_DIM) {
-    if (*n == OPW_MAX_RANK)
-      return failOp(error, OPW_E_SHAPE, f.op, "%s has more than %d axes", name, OPW_MAX_RANK);
-    return evaluateSize(f, seg.dim, name, &dims[(*n)++], error);
-  }
-  if (seg.kind == OPW_SEG_ATTR) {
-    const opw_attr_value_t &list = *f.attrs[seg.index];
-    if (list.count > static_cast<uint32_t>(OPW_MAX_RANK - *n))
-      return failOp(error, OPW_E_SHAPE, f.op, "%s has more than %d axes", name, OPW_MAX_RANK);
-    for (uint32_t i = 0; i < list.count; ++i)
-      dims[(*n)++] = list.u.ints[i];
-    return OPW_OK;
-  }
+  if (*n == OPW_MAX_RANK)
+    return failOp(error, OPW_E_SHAPE, f.op, "%s has more than %d axes", name, OPW_MAX_RANK);
+  int64_t size;
+  bool unknown;
+  if (opw_status_t s = evaluateSize(f, seg.dim, name, &size, error, &unknown))
+    return s;
+  if (!unknown)
+    return appendSize(f, size, name, dims, n, error);
+  dims[(*n)++] = -1;
+  return OPW_OK;
+}
+
+opw_status_t appendList(const Frame &f, const opw_seg_t &seg, const char *name, int64_t *dims, int32_t *n,
+                        opw_error_t *error) {
+  const opw_attr_value_t &list = *f.attrs[seg.index];
+  if (list.count > static_cast<uint32_t>(OPW_MAX_RANK - *n))
+    return failOp(error, OPW_E_SHAPE, f.op, "%s has more than %d axes", name, OPW_MAX_RANK);
+  for (uint32_t i = 0; i < list.count; ++i)
+    if (opw_status_t s = appendSize(f, list.u.ints[i], name, dims, n, error))
+      return s;
+  return OPW_OK;
+}
+
+opw_status_t appendValues(const Frame &f, const opw_seg_t &seg, const char *name, int64_t *dims, int32_t *n,
+                          opw_error_t *error) {
   const opw_tensor_t *t = f.tensor(seg.index);
-  if (!t || t->ndim > 1 || (t->ndim == 1 && (t->shape[0] < 0 || t->shape[0] > OPW_MAX_RANK - *n)))
+  if (!t || t->ndim > 1 || (t->ndim == 1 && (t->shape[0] < 0 || t->shape[0] > OPW_MAX_RANK - *n)) || *n == OPW_MAX_RANK)
     return failOp(error, OPW_E_SHAPE, f.op, "the shape of %s needs the values of %s, whose number is not known", name,
                   f.op->inputs[seg.index]->name);
   int64_t count = t->ndim == 0 ? 1 : t->shape[0];
-  for (int64_t i = 0; i < count; ++i)
-    dims[(*n)++] = t->data ? integerAt(static_cast<const char *>(t->data) + t->byte_offset, dtypeOf(*t), i) : -1;
+  for (int64_t i = 0; i < count; ++i) {
+    if (!t->data) {
+      dims[(*n)++] = -1;
+      continue;
+    }
+    int64_t size = integerAt(static_cast<const char *>(t->data) + t->byte_offset, dtypeOf(*t), i);
+    if (opw_status_t s = appendSize(f, size, name, dims, n, error))
+      return s;
+  }
   return OPW_OK;
 }
 
@@ -363,6 +416,20 @@ opw_status_t checkSize(const Frame &f, const opw_size_t &size, opw_error_t *erro
     return OPW_OK;
   return failOp(error, OPW_E_SHAPE, f.op, "the kernel counted %lld for the size %s, expected 0 to %lld",
                 static_cast<long long>(found), size.name, static_cast<long long>(upper));
+}
+
+opw_status_t appendSegment(const Frame &f, const opw_seg_t &seg, const char *name, int64_t *dims, int32_t *n,
+                           opw_error_t *error) {
+  switch (seg.kind) {
+  case OPW_SEG_SLICE:
+    return appendSlice(f, seg, name, dims, n, error);
+  case OPW_SEG_DIM:
+    return appendProgram(f, seg, name, dims, n, error);
+  case OPW_SEG_ATTR:
+    return appendList(f, seg, name, dims, n, error);
+  default:
+    return appendValues(f, seg, name, dims, n, error);
+  }
 }
 
 } // namespace
@@ -400,12 +467,6 @@ opw_status_t inferShape(const Frame &f, uint32_t index, int64_t *dims, int32_t *
   for (uint32_t s = 0; s < io.seg_count; ++s)
     if (opw_status_t status = appendSegment(f, io.segs[s], io.name, dims, ndim, error))
       return status;
-  for (int32_t d = 0; d < *ndim; ++d) {
-    bool unknown = dims[d] == -1 && (f.infer || !f.sizesKnown);
-    if (dims[d] < 0 && !unknown)
-      return failOp(error, OPW_E_SHAPE, f.op, "output %s would have the size %lld in axis %d", io.name,
-                    static_cast<long long>(dims[d]), d);
-  }
   return OPW_OK;
 }
 
@@ -433,6 +494,8 @@ opw_status_t bindCall(Frame &f, const opw_op_t *op, const opw_call_t *call, Purp
   if (purpose != Purpose::Decide)
     if ((s = checkCount(f, "outputs", op->outputs, op->output_count, f.outputCount, error)))
       return s;
+  if (purpose != Purpose::Decide && f.outputCount && !call->outputs)
+    return failOp(error, OPW_E_ARGUMENT, op, "the array of outputs is null");
   if ((s = bindAttrs(f, error)) || (s = bindInputs(f, purpose, error)) ||
       (s = pickCombo(f, purpose == Purpose::Run, error)))
     return s;

@@ -262,7 +262,7 @@ PoisonCode unary(uint8_t op, int64_t a, int64_t *r) {
   case OPW_X_NPOW2:
     if (a > int64_t{1} << 62)
       return kOverflow;
-    *r = a <= 1 ? 1 : int64_t{1} << (64 - __builtin_clzll(static_cast<uint64_t>(a - 1)));
+    *r = nextPowerOfTwo(a);
     return kFine;
   default:
     return kOutOfRange;
@@ -272,7 +272,8 @@ PoisonCode unary(uint8_t op, int64_t a, int64_t *r) {
 double smaller(double a, double b) { return a != a || b != b ? a + b : a < b ? a : b; }
 double larger(double a, double b) { return a != a || b != b ? a + b : a > b ? a : b; }
 
-/// F -> I without libm.
+} // namespace
+
 PoisonCode toInteger(uint8_t op, double x, int64_t *r) {
   if (x != x)
     return kNotANumber;
@@ -291,8 +292,6 @@ PoisonCode toInteger(uint8_t op, double x, int64_t *r) {
   *r = t;
   return kFine;
 }
-
-} // namespace
 
 Value evaluate(const Frame &frame, const opw_program_t &program) {
   if (program.count == 1) { // most are: a size, a number, an attribute
@@ -422,16 +421,13 @@ opw_status_t failPoison(const Frame &frame, const opw_program_t &program, Poison
 }
 
 opw_status_t evaluateSize(const Frame &frame, const opw_program_t &program, const char *what, int64_t *value,
-                          opw_error_t *error) {
+                          opw_error_t *error, bool *unknown) {
   Value v = evaluate(frame, program);
-  *value = v.slot.i;
-  if (!v.poison)
-    return OPW_OK;
-  if ((frame.infer || !frame.sizesKnown) && (v.poison & 0xff) == kUnknown) {
-    *value = -1;
-    return OPW_OK;
-  }
-  return failPoison(frame, program, v.poison, what, error);
+  bool isUnknown = (frame.infer || !frame.sizesKnown) && (v.poison & 0xff) == kUnknown;
+  *value = isUnknown ? -1 : v.slot.i;
+  if (unknown)
+    *unknown = isUnknown;
+  return v.poison && !isUnknown ? failPoison(frame, program, v.poison, what, error) : OPW_OK;
 }
 
 } // namespace opw::runtime

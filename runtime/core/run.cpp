@@ -12,7 +12,6 @@ namespace opw::runtime {
 namespace {
 
 constexpr uint64_t kBufferAlign = 64;
-constexpr uint32_t kMaxBuffers = 64;
 
 uint64_t alignUp(uint64_t n, uint64_t align) { return (n + align - 1) / align * align; }
 
@@ -25,25 +24,32 @@ struct Buffers {
   uint64_t total = 0, align = kBufferAlign;
 };
 
+/// Places buffer `i` behind the ones before it; false where it, or all of them, have more than 2^62 bytes.
+bool placeBuffer(const opw_workspace_t &w, uint32_t i, int64_t elements, Buffers &b) {
+  uint64_t bytes;
+  if (__builtin_mul_overflow(static_cast<uint64_t>(elements), uint64_t{dtypeInfo(w.dtype).bytes}, &bytes) ||
+      bytes >> 62)
+    return false;
+  b.offset[i] = alignUp(b.total, alignOf(w));
+  b.bytes[i] = bytes;
+  b.total = b.offset[i] + bytes;
+  b.align = alignOf(w) > b.align ? alignOf(w) : b.align;
+  return b.total >> 62 == 0;
+}
+
+/// What a caller has to give: the alignment of its memory may cost something on top.
+uint64_t bytesOf(const Buffers &b) { return b.total == 0 ? 0 : b.total + b.align; }
+
 opw_status_t placeBuffers(const Frame &f, const opw_plan_t &plan, Buffers &b, opw_error_t *error) {
   for (uint32_t i = 0; i < plan.workspace_count; ++i) {
-    const opw_workspace_t &w = *plan.workspace[i];
     int64_t elements;
-    if (opw_status_t s = evaluateSize(f, w.elements, "a workspace buffer", &elements, error))
+    if (opw_status_t s = evaluateSize(f, plan.workspace[i]->elements, "a workspace buffer", &elements, error))
       return s;
     if (elements < 0)
       return failOp(error, OPW_E_SHAPE, f.op, "workspace buffer %u would have %lld elements", i,
                     static_cast<long long>(elements));
-    uint64_t bytes;
-    if (__builtin_mul_overflow(static_cast<uint64_t>(elements), uint64_t{dtypeInfo(w.dtype).bytes}, &bytes) ||
-        bytes >> 62)
-      return failOp(error, OPW_E_OVERFLOW, f.op, "workspace buffer %u has more than 2^62 bytes", i);
-    b.offset[i] = alignUp(b.total, alignOf(w));
-    b.bytes[i] = bytes;
-    b.total = b.offset[i] + bytes;
-    b.align = alignOf(w) > b.align ? alignOf(w) : b.align;
-    if (b.total >> 62)
-      return failOp(error, OPW_E_OVERFLOW, f.op, "the workspace has more than 2^62 bytes");
+    if (!placeBuffer(*plan.workspace[i], i, elements, b))
+      return failOp(error, OPW_E_OVERFLOW, f.op, "the workspace up to buffer %u has more than 2^62 bytes", i);
   }
   return OPW_OK;
 }
@@ -99,6 +105,14 @@ private:
   bool fromHost = false;
 };
 
+/// Bytes of a view whose sizes were checked.
+uint64_t contiguousBytes(const opw_tensor_t &t) {
+  uint64_t n = t.dl_bits / 8u;
+  for (int32_t d = 0; d < t.ndim; ++d)
+    n *= static_cast<uint64_t>(t.shape[d]);
+  return n;
+}
+
 struct Running {
   Frame &f;
   const opw_plan_t &plan;
@@ -115,10 +129,7 @@ struct Running {
     *bytes = 0;
     if (!t || !t->data)
       return 0;
-    uint64_t n = t->dl_bits / 8u;
-    for (int32_t d = 0; d < t->ndim; ++d)
-      n *= static_cast<uint64_t>(t->shape[d]);
-    *bytes = n;
+    *bytes = contiguousBytes(*t);
     return reinterpret_cast<uintptr_t>(t->data) + t->byte_offset;
   }
 };
@@ -139,13 +150,13 @@ opw_status_t argument(const Running &r, const opw_arg_t &a, uint32_t index, Valu
     if (a.axis >= t->ndim)
       return failOp(error, OPW_E_SHAPE, f.op, "argument %u is the stride of axis %u of a tensor of rank %d", index,
                     a.axis, t->ndim);
-    int64_t stride = 1;
+    uint64_t stride = 1; // of an empty tensor it may wrap around: nobody uses it
     if (t->strides)
-      stride = t->strides[a.axis];
+      stride = static_cast<uint64_t>(t->strides[a.axis]);
     else
       for (int32_t d = t->ndim - 1; d > a.axis; --d)
-        stride *= t->shape[d];
-    v->slot.i = stride;
+        stride *= static_cast<uint64_t>(t->shape[d]);
+    v->slot.i = static_cast<int64_t>(stride);
     return OPW_OK;
   }
   case OPW_ARG_PROGRAM: {
@@ -329,23 +340,28 @@ opw_status_t launch(const Running &r, const opw_launch_t &l, opw_error_t *error)
 }
 
 /// An op in place works on its output: where the caller gave two buffers, the input is copied over first.
-void copyInPlace(const Frame &f) {
+opw_status_t copyInPlace(const Frame &f, opw_error_t *error) {
   for (uint32_t o = 0; o < f.outputCount && o < f.op->output_count; ++o) {
     const opw_io_t &io = *f.op->outputs[o];
     if (!(io.flags & OPW_IO_INPLACE) || !f.outputs[o])
       continue;
     const opw_tensor_t *in = f.tensor(static_cast<uint32_t>(io.alias));
-    const opw_tensor_t *out = f.outputs[o];
-    if (!in || !in->data || !out->data)
+    if (!in)
+      continue;
+    const opw_tensor_t &out = *f.outputs[o];
+    uint64_t bytes = contiguousBytes(out), given = contiguousBytes(*in);
+    if (bytes != given)
+      return failOp(error, OPW_E_SHAPE, f.op, "%s is changed in place and has %llu bytes, but %s has %llu", io.name,
+                    static_cast<unsigned long long>(bytes), f.op->inputs[io.alias]->name,
+                    static_cast<unsigned long long>(given));
+    if (bytes == 0)
       continue;
     const char *from = static_cast<const char *>(in->data) + in->byte_offset;
-    char *to = static_cast<char *>(out->data) + out->byte_offset;
-    uint64_t bytes = out->dl_bits / 8u;
-    for (int32_t d = 0; d < out->ndim; ++d)
-      bytes *= static_cast<uint64_t>(out->shape[d]);
-    if (from != to && bytes)
+    char *to = static_cast<char *>(out.data) + out.byte_offset;
+    if (from != to)
       memcpy(to, from, bytes);
   }
+  return OPW_OK;
 }
 
 } // namespace
@@ -353,9 +369,17 @@ void copyInPlace(const Frame &f) {
 opw_status_t workspaceBytes(const Frame &frame, const opw_plan_t &plan, uint64_t *bytes, opw_error_t *error) {
   Buffers b;
   opw_status_t s = placeBuffers(frame, plan, b, error);
-  // What the alignment of the caller's memory may cost on top.
-  *bytes = b.total == 0 ? 0 : b.total + b.align;
+  *bytes = bytesOf(b);
   return s;
+}
+
+bool workspaceBytes(const opw_plan_t &plan, const int64_t *elements, uint64_t *bytes) {
+  Buffers b;
+  for (uint32_t i = 0; i < plan.workspace_count; ++i)
+    if (!placeBuffer(*plan.workspace[i], i, elements[i], b))
+      return false;
+  *bytes = bytesOf(b);
+  return true;
 }
 
 opw_status_t runPlan(Frame &f, const opw_plan_t &plan, opw_error_t *error) {
@@ -369,7 +393,8 @@ opw_status_t runPlan(Frame &f, const opw_plan_t &plan, opw_error_t *error) {
   Running running{f, plan, buffers, workspace.base};
   uint32_t phases = f.call->phases;
   if (phases != 2)
-    copyInPlace(f);
+    if (opw_status_t s = copyInPlace(f, error))
+      return s;
   for (uint32_t phase = 0; phase < 2; ++phase) {
     if (phases != 0 && phases != phase + 1)
       continue;

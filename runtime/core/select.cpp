@@ -102,13 +102,18 @@ uint32_t nearestTuned(const Frame &f, OpState &state) {
 
 } // namespace
 
+opw_status_t checkDevice(const Frame &f, opw_error_t *error) {
+  if (f.call->device_type == OPW_DEVICE_CPU)
+    return OPW_OK;
+  if (f.call->device_type == OPW_DEVICE_CUDA)
+    return failOp(error, OPW_E_UNSUPPORTED, f.op, "this runtime has no CUDA; pass tensors in CPU memory");
+  return failOp(error, OPW_E_DEVICE, f.op, "found device type %d, expected 1 (CPU)", f.call->device_type);
+}
+
 opw_status_t selectPlan(const Frame &f, OpState &state, Selection *out, opw_error_t *error) {
   const opw_op_t *op = f.op;
-  if (f.call->device_type != OPW_DEVICE_CPU) {
-    if (f.call->device_type == OPW_DEVICE_CUDA)
-      return failOp(error, OPW_E_UNSUPPORTED, op, "this runtime has no CUDA; pass tensors in CPU memory");
-    return failOp(error, OPW_E_DEVICE, op, "found device type %d, expected 1 (CPU)", f.call->device_type);
-  }
+  if (opw_status_t s = checkDevice(f, error))
+    return s;
   *out = {nullptr, OPW_NO_PLAN, kNone, kNone};
   const char *wish = nullptr;
   int32_t id = f.call->tactic;

@@ -14,6 +14,9 @@ struct Selection {
   uint32_t tunedEntry; // index into op->tuned, or UINT32_MAX
 };
 
+/// A refusal where the call is not for the CPU.
+opw_status_t checkDevice(const Frame &frame, opw_error_t *error);
+
 /// call.tactic, then force(), then OPW_TACTIC, then the nearest tuned entry, then the first tactic that has a plan.
 opw_status_t selectPlan(const Frame &frame, OpState &state, Selection *selection, opw_error_t *error);
 

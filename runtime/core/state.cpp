@@ -58,7 +58,8 @@ int32_t lookUpWish(const opw_op_t *op) {
 
 OpState *opState(const opw_op_t *op) {
   uint32_t count = opw_tables.op_count;
-  if (!op || count == 0 || !opw_tables.state || opw_tables.state_bytes < kHeaderBytes + kOpBytes * count)
+  if (!op || count == 0 || !opw_tables.ops || !opw_tables.state ||
+      opw_tables.state_bytes < kHeaderBytes + kOpBytes * count)
     return nullptr;
   uint64_t hash = (reinterpret_cast<uintptr_t>(op) >> 3) * UINT64_C(0x9E3779B97F4A7C15);
   auto at = static_cast<uint32_t>((hash >> 32) * count >> 32);

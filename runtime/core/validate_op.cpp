@@ -1,5 +1,6 @@
 #include "core/dtype.h"
 #include "core/frame.h"
+#include "core/run.h"
 #include "core/validate.h"
 
 #include <stdarg.h>
@@ -7,6 +8,10 @@
 
 namespace opw::runtime {
 namespace {
+
+// Larger numbers are a damaged table; what is counted up to them is read.
+constexpr uint32_t kMaxCombos = 4096, kMaxChoices = 1 << 19, kMaxEntries = 1 << 16;
+constexpr uint32_t kMaxSegs = 64, kMaxVariants = 4096, kMaxGuards = 1024;
 
 struct Checker {
   const opw_op_t *op;
@@ -65,6 +70,12 @@ struct Checker {
       return refuse("%u vars, at most %d are allowed", op->var_count, OPW_MAX_VARS);
     if (op->combo_count == 0 || op->tactic_count == 0)
       return refuse("an op needs a combination of element types and a tactic");
+    if (op->combo_count > kMaxCombos || op->combo_count * op->tactic_count > kMaxChoices)
+      return refuse("%u combinations of element types and %u tactics, at most %u and %u of both are allowed",
+                    op->combo_count, op->tactic_count, kMaxCombos, kMaxChoices);
+    if (op->tuned_count > kMaxEntries || op->pool_i_count > kMaxEntries || op->pool_f_count > kMaxEntries)
+      return refuse("%u tuned entries and pools of %u and %u, at most %u are allowed", op->tuned_count,
+                    op->pool_i_count, op->pool_f_count, kMaxEntries);
     if ((op->typevar_count && !op->combos) || !op->plan_index || (op->pool_i_count && !op->pool_i) ||
         (op->pool_f_count && !op->pool_f) || (op->tuned_count && !op->tuned))
       return refuse("an array is null");
@@ -118,6 +129,14 @@ struct Checker {
     }
   }
 
+  /// Programs read a data-dependent size as one int64.
+  opw_status_t sizeOutput(const opw_io_t &t) const {
+    bool fits = t.seg_count == 0 && !(t.flags & OPW_IO_VARIADIC);
+    for (uint32_t c = 0; c < op->combo_count; ++c)
+      fits = fits && op->combos[c * op->typevar_count + t.typevar] == OPW_I64;
+    return fits ? OPW_OK : refuse("%s holds a size, but is not one int64 in every combination", t.name);
+  }
+
   opw_status_t io(const opw_io_t &t, bool output, bool last) const {
     constexpr uint32_t kKnown = 127;
     if (!t.name)
@@ -130,17 +149,21 @@ struct Checker {
       return refuse("%s has unknown flags 0x%x", t.name, t.flags);
     if ((t.flags & OPW_IO_VARIADIC) && !last)
       return refuse("%s is variadic, but not the last", t.name);
+    if ((t.flags & OPW_IO_STRIDED) && (t.flags & (OPW_IO_HOST | OPW_IO_INPLACE)))
+      return refuse("%s is STRIDED, and HOST or INPLACE, which need row-major memory", t.name);
     if (t.align & (t.align - 1))
       return refuse("%s has alignment %u, expected a power of two", t.name, t.align);
     if (t.alias < -1 || (t.alias >= 0 && (!output || static_cast<uint32_t>(t.alias) >= op->input_count)))
       return refuse("%s is an alias of input %d", t.name, t.alias);
     if ((t.flags & OPW_IO_INPLACE) && t.alias < 0)
       return refuse("%s is in place, but an alias of nothing", t.name);
-    for (uint32_t c = 0; (t.flags & OPW_IO_SIZE) && c < op->combo_count; ++c)
-      if (t.seg_count != 0 || op->combos[c * op->typevar_count + t.typevar] != OPW_I64)
-        return refuse("%s holds a size, expected int64 without axes", t.name);
+    if (output && (t.flags & OPW_IO_SIZE))
+      if (opw_status_t s = sizeOutput(t))
+        return s;
     if (output && t.seg_count && !t.segs)
       return refuse("%s has no shape", t.name);
+    if (output && t.seg_count > kMaxSegs)
+      return refuse("the shape of %s has %u segments, at most %u are allowed", t.name, t.seg_count, kMaxSegs);
     for (uint32_t i = 0; output && i < t.seg_count; ++i)
       if (opw_status_t s = segment(t.segs[i], t.name))
         return s;
@@ -154,6 +177,9 @@ struct Checker {
       return refuse("attribute %s has unknown kind %u", a.name, a.kind);
     if (a.fallback.kind != OPW_ATTR_NONE && a.fallback.kind != a.kind)
       return refuse("the default of attribute %s has kind %u, expected %u", a.name, a.fallback.kind, a.kind);
+    if (a.fallback.kind >= OPW_ATTR_STRING && a.fallback.kind <= OPW_ATTR_STRINGS && a.fallback.count > kMaxEntries)
+      return refuse("the default of attribute %s has %u elements, at most %u are allowed", a.name, a.fallback.count,
+                    kMaxEntries);
     if (a.kind == OPW_ATTR_ENUM && (a.choice_count == 0 || !a.choices))
       return refuse("attribute %s has no choices", a.name);
     return OPW_OK;
@@ -251,8 +277,8 @@ struct Checker {
   }
 
   opw_status_t variant(const opw_variant_t &v, const opw_launch_t &launch) const {
-    if (v.guard_count && !v.guards)
-      return refuse("a variant has %u guards, but no array", v.guard_count);
+    if (v.guard_count > kMaxGuards || (v.guard_count && !v.guards))
+      return refuse("a variant has %u guards, at most %u are allowed", v.guard_count, v.guards ? kMaxGuards : 0);
     for (uint32_t g = 0; g < v.guard_count; ++g) {
       const opw_guard_t &guard = v.guards[g];
       if (guard.kind == 0 || guard.kind > OPW_GUARD_SET || guard.reserved != 0 || guard.arg >= launch.arg_count ||
@@ -271,12 +297,17 @@ struct Checker {
       return refuse("a launch has phase %u", l.phase);
     if (opw_status_t s = integerProgram(l.when, overAll(), "the condition of a launch"))
       return s;
+    if (l.kind == OPW_LAUNCH_FILL && l.fill_tensor >= op->input_count &&
+        l.fill_tensor < op->input_count + op->output_count &&
+        (op->outputs[l.fill_tensor - op->input_count]->flags & OPW_IO_STRIDED))
+      return refuse("a launch fills %s, which is STRIDED", op->outputs[l.fill_tensor - op->input_count]->name);
     if (l.kind == OPW_LAUNCH_FILL)
       return l.fill_tensor < op->input_count + op->output_count + plan.workspace_count &&
                      l.fill_tensor >= op->input_count && l.fill_byte < 256
                  ? OPW_OK
                  : refuse("a launch fills tensor %u with %u", l.fill_tensor, l.fill_byte);
-    if (l.arg_count > OPW_MAX_ARGS || (l.arg_count && !l.args) || l.variant_count == 0 || !l.variants)
+    if (l.arg_count > OPW_MAX_ARGS || (l.arg_count && !l.args) || l.variant_count == 0 ||
+        l.variant_count > kMaxVariants || !l.variants)
       return refuse("a launch has %u arguments and %u variants", l.arg_count, l.variant_count);
     static const char *const kAxes[] = {"grid x", "grid y", "grid z"};
     for (int a = 0; a < 3; ++a)
@@ -294,7 +325,7 @@ struct Checker {
   opw_status_t plan(const opw_plan_t &p) const {
     if (opw_status_t s = list("launches", p.launches, p.launch_count, 4096))
       return s;
-    if (opw_status_t s = list("workspace buffers", p.workspace, p.workspace_count, 64))
+    if (opw_status_t s = list("workspace buffers", p.workspace, p.workspace_count, kMaxBuffers))
       return s;
     for (uint32_t i = 0; i < p.workspace_count; ++i) {
       const opw_workspace_t &w = *p.workspace[i];

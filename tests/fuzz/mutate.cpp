@@ -23,6 +23,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /// A target may have it: whether its first stage takes the text.
 extern "C" __attribute__((weak)) bool opwFuzzIsValid(const char *data, size_t size);
 
+/// A target may have it: its inputs are rows of choices (choices.h), up to so many bytes, and need no corpus.
+extern "C" __attribute__((weak)) size_t opwFuzzBytes();
+
 // What the sanitizers find ends as SIGABRT, so that the input is kept.
 #define OPW_VISIBLE __attribute__((visibility("default")))
 extern "C" OPW_VISIBLE const char *__asan_default_options() {
@@ -154,6 +157,13 @@ bool addFile(const std::filesystem::path &path, std::vector<std::string> &corpus
   return true;
 }
 
+std::string randomBytes(Random &random) {
+  std::string bytes(1 + random.below(opwFuzzBytes()), 0);
+  for (char &byte : bytes)
+    byte = static_cast<char>(random.next());
+  return bytes;
+}
+
 /// The handlers run on a stack of their own: an endless recursion has used up the other one.
 void install() {
   static std::vector<char> stack(1 << 16);
@@ -205,7 +215,7 @@ int main(int argc, char **argv) {
       return 2;
     }
   }
-  if (corpus.empty()) {
+  if (corpus.empty() && !opwFuzzBytes) {
     std::fprintf(stderr, "usage: %s [--seed S] [--count N] files or folders\n", argv[0]);
     return 2;
   }
@@ -219,8 +229,12 @@ int main(int argc, char **argv) {
   }
   for (uint64_t i = from; i < count; ++i) {
     Random random{seed * 0x9e3779b97f4a7c15ull + i};
-    currentInput = corpus[random.below(corpus.size())];
-    mutate(currentInput, corpus, random);
+    if (opwFuzzBytes) {
+      currentInput = randomBytes(random);
+    } else {
+      currentInput = corpus[random.below(corpus.size())];
+      mutate(currentInput, corpus, random);
+    }
     crashFile = "crash-" + std::to_string(seed) + "-" + std::to_string(i) + ".txt";
     runOne();
   }

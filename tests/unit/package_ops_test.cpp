@@ -95,7 +95,19 @@ package::Request request() {
   package::PlanRequest h;
   h.launches = {launch({}, {"ptr out", "value(steps, -1) + 1000 * present(bias)"}, "first")};
   host.plans = {h};
-  r.ops = {tactics, inplace, nonzero, host};
+  package::OpRequest strided; // out[0] = stride of x
+  strided.name = "strided";
+  strided.inputs = {io("x", "f32")};
+  strided.inputs[0].strided = true;
+  strided.outputs = {io("out", "f32", {"1"})};
+  package::PlanRequest t;
+  t.launches = {launch({}, {"ptr out", "stride x.0"}, "first")};
+  strided.plans = {t};
+
+  package::OpRequest grown = inplace; // in place, but of another size than what it is an alias of
+  grown.name = "grown";
+  grown.outputs[0].shape = {"x.0 + 1"};
+  r.ops = {tactics, inplace, nonzero, host, strided, grown};
   return r;
 }
 
@@ -306,13 +318,97 @@ TEST(Ops, HostValuesAndOptionalInputs) {
   EXPECT_EQ(shape.view.shape[1], -1);
 }
 
-TEST(Ops, BoundsAndOtherDevicesAreRefusedForNow) {
+TEST(Ops, ASizeThatThePhasesBeforeWroteIsChecked) {
+  const opw_api_t &api = *plugin().library->api;
+  const opw_op_t *op = plugin().op("t", "nonzero");
+  float x[2] = {1, 1}, total = 0;
+  int64_t idx[8], count = 5;
+  char memory[64];
+  Tensor tx(x, OPW_F32, {2}), tidx(idx, OPW_I64, {5}), tcount(&count, OPW_I64, {}), ttotal(&total, OPW_F32, {});
+  Call c({&tx.view}, {&tidx.view, &tcount.view, &ttotal.view});
+  c.call.phases = 2;
+  c.call.workspace = memory;
+  c.call.workspace_bytes = sizeof memory;
+  EXPECT_EQ(api.run(op, &c.call, &c.error), OPW_E_SHAPE);
+  EXPECT_STREQ(c.text, "t::nonzero: the size n is 5, expected 0 to 2");
+  count = -3;
+  EXPECT_EQ(api.run(op, &c.call, &c.error), OPW_E_SHAPE);
+  EXPECT_STREQ(c.text, "t::nonzero: output idx would have the size -3 in axis 0");
+  // one element or none: the value is read before the shape of idx follows from it, so count is checked first
+  tcount.view.shape[0] = 0;
+  tcount.view.ndim = 1;
+  tcount.view.data = reinterpret_cast<void *>(64);
+  EXPECT_EQ(api.run(op, &c.call, &c.error), OPW_E_SHAPE);
+  EXPECT_STREQ(c.text, "t::nonzero: output count is [0], expected []");
+}
+
+TEST(Ops, HostValuesAreNotReadWhereTheyAreNotInHostMemory) {
+  const opw_api_t &api = *plugin().library->api;
+  const opw_op_t *op = plugin().op("t", "host");
+  int32_t steps[3] = {2, 3, 4};
+  int64_t gap[1] = {2};
+  Tensor tsteps(steps, OPW_I32, {2}), shape(nullptr, OPW_F32, {});
+  Call c({&tsteps.view}, {&shape.view});
+  tsteps.view.data = reinterpret_cast<void *>(64);
+  tsteps.view.device_type = OPW_DEVICE_CUDA;
+  EXPECT_EQ(api.infer(op, &c.call, &c.error), OPW_E_DEVICE);
+  EXPECT_STREQ(c.text, "t::host: steps is on device 2:0, expected 1:0");
+  tsteps.view.data = steps;
+  tsteps.view.device_type = OPW_DEVICE_CPU;
+  tsteps.view.strides = gap;
+  EXPECT_EQ(api.infer(op, &c.call, &c.error), OPW_E_LAYOUT);
+}
+
+TEST(Ops, ASizeOfMinusOneIsNotAnUnknownOne) {
+  const opw_api_t &api = *plugin().library->api;
+  int32_t steps[2] = {3, -1};
+  Tensor tsteps(steps, OPW_I32, {2}), shape(nullptr, OPW_F32, {});
+  Call c({&tsteps.view}, {&shape.view});
+  EXPECT_EQ(api.infer(plugin().op("t", "host"), &c.call, &c.error), OPW_E_SHAPE);
+  EXPECT_STREQ(c.text, "t::host: output out would have the size -1 in axis 1");
+}
+
+TEST(Ops, InPlaceOfAnotherSizeIsRefused) {
+  float x[4] = {}, out[5];
+  Tensor tx(x, OPW_F32, {4}), tout(out, OPW_F32, {5});
+  EXPECT_EQ(run(*plugin().library->api, plugin().op("t", "grown"), {&tx.view}, {&tout.view}).text,
+            "t::grown: out is changed in place and has 20 bytes, but x has 16");
+}
+
+TEST(Ops, StridesThatReachTooFarAreRefused) {
+  const opw_api_t &api = *plugin().library->api;
+  const opw_op_t *op = plugin().op("t", "strided");
+  float x[4] = {}, out[1] = {};
+  Tensor tx(x, OPW_F32, {2, 2}), tout(out, OPW_F32, {1});
+  int64_t strides[2] = {-2, 1};
+  tx.view.strides = strides;
+  tx.view.data = x + 2;
+  EXPECT_EQ(run(api, op, {&tx.view}, {&tout.view}).text, "");
+  EXPECT_EQ(out[0], -2);
+  for (int64_t far : {INT64_MIN, INT64_MAX, INT64_C(1) << 61}) {
+    strides[0] = far;
+    EXPECT_EQ(run(api, op, {&tx.view}, {&tout.view}).text, "t::strided: the strides of x reach over 2^63 bytes");
+  }
+  Tensor empty(x, OPW_F32, {2, INT64_C(1) << 40, INT64_C(1) << 40, 0}); // its row-major strides overflow; nobody minds
+  EXPECT_EQ(run(api, op, {&empty.view}, {&tout.view}).status, OPW_OK);
+}
+
+TEST(Ops, ARunWithoutAnArrayOfOutputsIsRefused) {
+  const opw_api_t &api = *plugin().library->api;
+  float x[1] = {};
+  Tensor tx(x, OPW_F32, {1});
+  Call c({&tx.view}, {&tx.view});
+  c.call.outputs = nullptr;
+  EXPECT_EQ(api.run(plugin().op("t", "inplace"), &c.call, &c.error), OPW_E_ARGUMENT);
+  EXPECT_STREQ(c.text, "t::inplace: the array of outputs is null");
+  EXPECT_EQ(api.infer(plugin().op("t", "inplace"), &c.call, &c.error), OPW_E_ARGUMENT);
+}
+
+TEST(Ops, OtherDevicesAreRefusedForNow) {
   const opw_api_t &api = *plugin().library->api;
   const opw_op_t *op = plugin().op("t", "inplace");
   char text[128] = "";
   opw_error_t error{sizeof error, OPW_OK, text, sizeof text};
-  EXPECT_EQ(api.bounds(op, nullptr, nullptr, nullptr, nullptr, &error), OPW_E_UNSUPPORTED);
-  EXPECT_STREQ(text, "t::inplace: this runtime computes no bounds");
   EXPECT_EQ(api.prepare(nullptr, OPW_DEVICE_CPU, 0, &error), OPW_OK);
   EXPECT_EQ(api.prepare(op, OPW_DEVICE_CUDA, 0, &error), OPW_E_UNSUPPORTED);
   opw_error_t tiny{sizeof tiny, OPW_OK, text, 12};

@@ -10,6 +10,7 @@ add_dependencies(opw_package_kit opwright_runtime)
 
 opw_add_test(package_plugin_test SOURCES "${_here}/package_plugin_test.cpp" LINK opw_package_kit)
 opw_add_test(package_ops_test SOURCES "${_here}/package_ops_test.cpp" LINK opw_package_kit)
+opw_add_test(package_bounds_test SOURCES "${_here}/package_bounds_test.cpp" LINK opw_package_kit)
 opw_add_test(package_expression_test SOURCES "${_here}/package_expression_test.cpp" LINK opw_package)
 opw_add_test(runtime_pool_test SOURCES "${_here}/runtime_pool_test.cpp" LINK opwright_runtime_checked)
 add_library(opw_fake_torch SHARED "${_here}/fake_torch.cpp")

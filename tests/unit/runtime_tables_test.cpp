@@ -145,6 +145,12 @@ TEST(Tables, SoundOnesPass) {
   EXPECT_EQ(c.status, OPW_OK) << c.text;
 }
 
+const opw_tactic_t *const *manyTactics() {
+  static const opw_tactic_t one{sizeof(opw_tactic_t), 1, ""};
+  static const std::vector<const opw_tactic_t *> all(4096, &one);
+  return all.data();
+}
+
 struct Damage {
   std::string text;
   std::function<void(Sample &)> make;
@@ -201,6 +207,26 @@ TEST(Tables, EachKindOfDamageIsNamed) {
        [](Sample &s) { s.params[1].kind = OPW_PARAM_POINTER; }},
       {t + "argument 0 is tensor 2", [](Sample &s) { s.args[0].tensor = 2; }},
       {t + "argument 0 has unknown kind 33", [](Sample &s) { s.args[0].kind = 33; }},
+      {t + "5000 combinations of element types and 1 tactics, at most 4096 and 524288 of both are allowed",
+       [](Sample &s) { s.op.combo_count = 5000; }},
+      {t + "4096 combinations of element types and 4096 tactics, at most 4096 and 524288 of both are allowed",
+       [](Sample &s) { s.op.combo_count = s.op.tactic_count = 4096, s.op.tactics = manyTactics(); }},
+      {t + "0 tuned entries and pools of 65537 and 0, at most 65536 are allowed",
+       [](Sample &s) { s.op.pool_i_count = 65537, s.op.pool_i = reinterpret_cast<const int64_t *>(&s); }},
+      {t + "the shape of out has 65 segments, at most 64 are allowed", [](Sample &s) { s.out.seg_count = 65; }},
+      {t + "the default of attribute a has 70000 elements, at most 65536 are allowed",
+       [](Sample &s) {
+         s.attr.kind = s.attr.fallback.kind = OPW_ATTR_FLOATS;
+         s.attr.fallback.count = 70000;
+       }},
+      {t + "a variant has 2000 guards, at most 1024 are allowed", [](Sample &s) { s.variants[0].guard_count = 2000; }},
+      {t + "a launch has 2 arguments and 5000 variants", [](Sample &s) { s.launch.variant_count = 5000; }},
+      {t + "out is STRIDED, and HOST or INPLACE, which need row-major memory",
+       [](Sample &s) { s.out.flags = OPW_IO_STRIDED | OPW_IO_INPLACE, s.out.alias = 0; }},
+      {t + "a launch fills out, which is STRIDED",
+       [](Sample &s) { s.launch.kind = OPW_LAUNCH_FILL, s.launch.fill_tensor = 1, s.out.flags = OPW_IO_STRIDED; }},
+      {t + "out holds a size, but is not one int64 in every combination",
+       [](Sample &s) { s.out.flags = OPW_IO_SIZE, s.out.seg_count = 0; }},
       {t + "a launch has unknown kind 8", [](Sample &s) { s.launch.kind = 8; }},
       {t + "a launch has phase 2", [](Sample &s) { s.launch.phase = 2; }},
       {"t::op: inputs 0: struct_size is 8, expected at least 56", [](Sample &s) { s.x.struct_size = 8; }, OPW_E_ABI},

@@ -29,9 +29,18 @@ JOBS = os.environ.get("OPW_JOBS") or str(len(os.sched_getaffinity(0)))
 CXX_FOLDERS = ("include", "src", "runtime", "tools", "python", "tests", "examples", "benchmarks")
 OLDER_TRITONS = ("3.6.0", "3.7.1", "3.8.0")
 FUZZ_SEED = 20261124
-# Inputs of the long run, by target: the parser alone, all stages before code generation, all stages.
-FUZZ_LONG = {"fuzz_ttir": 10_000_000, "fuzz_pipeline": 1_000_000, "fuzz_emit": 20_000}
 FUZZ_KERNELS = ("tests/ir/ttir", "tests/passes", "tests/fuzz/corpus")
+# Inputs of the long run and their corpus, by target: of the compiler the parser alone, all stages before code generation, all
+# stages; of a library expressions, programs, damaged tables, calls.
+FUZZ_LONG: dict[str, tuple[int, tuple[str, ...]]] = {
+    "fuzz_ttir": (10_000_000, FUZZ_KERNELS[:1]),
+    "fuzz_pipeline": (1_000_000, FUZZ_KERNELS),
+    "fuzz_emit": (20_000, FUZZ_KERNELS),
+    "fuzz_expression": (500_000, ("tests/fuzz/corpus/sizes.expressions", "tests/fuzz/corpus/floats.expressions")),
+    "fuzz_program": (1_000_000, ()),
+    "fuzz_tables": (3_000_000, ()),
+    "fuzz_views": (5_000_000, ()),
+}
 LLVM_WITH_AARCH64 = "mlc-llvm-static[all]>=23.1.1.post0,<24"
 CROSS = {
     "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
@@ -188,9 +197,8 @@ def fuzz(options: Options) -> None:
 
 def fuzz_long(options: Options) -> None:
     """Under the address sanitizer, one process per core, each with its own seed; run after the stage asan has built it."""
-    for name, inputs in FUZZ_LONG.items():
+    for name, (inputs, corpus) in FUZZ_LONG.items():
         driver = ROOT / "build" / "asan" / "tests" / "fuzz" / name
-        corpus = FUZZ_KERNELS[:1] if name == "fuzz_ttir" else FUZZ_KERNELS
         seeds = [FUZZ_SEED + index for index in range(int(JOBS))]
         count = inputs // len(seeds)
         commands = [[driver, "--seed", str(seed), "--count", str(count), *corpus] for seed in seeds]
