@@ -28,12 +28,14 @@ extern "C" {
 
 #define OPW_ABI_MAJOR 0u
 #define OPW_ABI_MINOR 1u
-#define OPW_MAX_RANK 16     /* TensorRT stops at 8: its adapter refuses more */
-#define OPW_MAX_TENSORS 256 /* inputs + outputs + workspace of one call, variadic ones one by one */
-#define OPW_MAX_DEPTH 32    /* operand stack of a program */
-#define OPW_MAX_CODE 4096   /* instructions of a program */
-#define OPW_MAX_ARGS 256    /* arguments of one kernel */
-#define OPW_MAX_VARS 256    /* vars of one op */
+#define OPW_MAX_RANK 16        /* TensorRT stops at 8: its adapter refuses more */
+#define OPW_MAX_TENSORS 256    /* inputs + outputs + workspace of one call, variadic ones one by one */
+#define OPW_MAX_DEPTH 32       /* operand stack of a program */
+#define OPW_MAX_CODE 4096      /* instructions of a program */
+#define OPW_MAX_ARGS 256       /* arguments of one kernel */
+#define OPW_MAX_VARS 256       /* vars of one op */
+#define OPW_MAX_COMBOS 4096    /* combinations of element types of one op */
+#define OPW_MAX_CHOICES 524288 /* combinations times tactics of one op */
 
 typedef int32_t opw_status_t;
 enum {

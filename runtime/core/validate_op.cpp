@@ -10,7 +10,7 @@ namespace opw::runtime {
 namespace {
 
 // Larger numbers are a damaged table; what is counted up to them is read.
-constexpr uint32_t kMaxCombos = 4096, kMaxChoices = 1 << 19, kMaxEntries = 1 << 16;
+constexpr uint32_t kMaxEntries = 1 << 16;
 constexpr uint32_t kMaxSegs = 64, kMaxVariants = 4096, kMaxGuards = 1024;
 
 struct Checker {
@@ -70,9 +70,9 @@ struct Checker {
       return refuse("%u vars, at most %d are allowed", op->var_count, OPW_MAX_VARS);
     if (op->combo_count == 0 || op->tactic_count == 0)
       return refuse("an op needs a combination of element types and a tactic");
-    if (op->combo_count > kMaxCombos || op->combo_count * op->tactic_count > kMaxChoices)
-      return refuse("%u combinations of element types and %u tactics, at most %u and %u of both are allowed",
-                    op->combo_count, op->tactic_count, kMaxCombos, kMaxChoices);
+    if (op->combo_count > OPW_MAX_COMBOS || op->combo_count * op->tactic_count > OPW_MAX_CHOICES)
+      return refuse("%u combinations of element types and %u tactics, at most %d and %d of both are allowed",
+                    op->combo_count, op->tactic_count, OPW_MAX_COMBOS, OPW_MAX_CHOICES);
     if (op->tuned_count > kMaxEntries || op->pool_i_count > kMaxEntries || op->pool_f_count > kMaxEntries)
       return refuse("%u tuned entries and pools of %u and %u, at most %u are allowed", op->tuned_count,
                     op->pool_i_count, op->pool_f_count, kMaxEntries);

@@ -233,7 +233,12 @@ private:
     if (++nesting > kMaxNesting)
       return fail(column, "the expression is nested too deeply");
     NodePtr node;
-    if (accept("-")) {
+    bool negative = accept("-");
+    if (negative && token.kind == Token::Integer && token.text == "9223372036854775808") {
+      take(); // the one integer that is there only with its sign
+      node = leaf(OPW_X_INT, column);
+      node->integer = INT64_MIN;
+    } else if (negative) {
       node = unary();
       bool isFloat = node->isFloat;
       node = wrap(isFloat ? OPW_X_FNEG : OPW_X_NEG, std::move(node), isFloat);

@@ -461,6 +461,11 @@ private:
   }
 
   void fillPlans() {
+    if (combos.size() > OPW_MAX_COMBOS || combos.size() * op->tactic_count > OPW_MAX_CHOICES)
+      no(std::to_string(combos.size()) + " combinations of element types and " + std::to_string(op->tactic_count) +
+             " tactics, expected at most " + std::to_string(OPW_MAX_COMBOS) + " and " +
+             std::to_string(OPW_MAX_CHOICES) + " of both",
+         "make two ops of it");
     std::vector<uint16_t> index(combos.size() * 2 * op->tactic_count, OPW_NO_PLAN);
     std::vector<opw_plan_t *> plans;
     for (const PlanRequest &r : source.plans) {

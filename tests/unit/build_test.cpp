@@ -199,6 +199,9 @@ TEST(Build, RefusesBadRequestsBeforeCompiling) {
        [](Workspace &w) { w.request.ops[0].plans[0].launches[0].args[0] = "ptr w"; }},
       {"error: found the default of attribute alpha is no float [sample::add]\n",
        [](Workspace &w) { w.request.ops[0].attrs[0].fallback = std::string("one"); }},
+      {"error: found 5000 combinations of element types and 1 tactics, expected at most 4096 and 524288 of both "
+       "[sample::add]\n  hint: make two ops of it\n",
+       [](Workspace &w) { w.request.ops[0].combos.assign(5000, {"f32"}); }},
       {"error: found the op has no plans [sample::add]\n", [](Workspace &w) { w.request.ops[0].plans.clear(); }},
       {"error: 'add.v0.ttir' is not the file that the request was made with: its SHA-256 differs in kernel "
        "'add_kernel'\n",

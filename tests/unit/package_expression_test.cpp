@@ -65,6 +65,10 @@ TEST(Expression, Folds) {
   EXPECT_EQ(code("2 + 3 * 4"), "INT,14");
   EXPECT_EQ(code("select(1 < 2, n, 1 // 0)"), "VAR");
   EXPECT_EQ(code("4294967296 * 2"), "POOL");
+  EXPECT_EQ(code("-9223372036854775808 < n"), "POOL | VAR | LT");
+  EXPECT_EQ(code("-2147483648 - 9223372036854775808 // 2"),
+            "test:1:15: error: found 9223372036854775808, expected an integer below 2^63, in "
+            "'-2147483648 - 9223372036854775808 // 2'");
   EXPECT_EQ(code("1 // 0"), "INT,1 | FDIV 1"); // poison at run time
 }
 
