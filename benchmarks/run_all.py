@@ -20,6 +20,7 @@ BENCHMARKS = (
     "model_peers",
     "launch",
     "plugin_calls",
+    "shape_program",
     "triton_launch",
     "program_order",
     "inductor",

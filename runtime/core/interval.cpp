@@ -1,6 +1,6 @@
 #include "core/interval.h"
 
-#include "core/program.h"
+#include "core/arithmetic.h"
 
 namespace opw::runtime {
 namespace {
@@ -118,8 +118,6 @@ Interval integerOf(uint8_t op, const Interval &a, const Interval &b) {
   }
 }
 
-double smaller(double a, double b) { return a < b ? a : b; }
-double larger(double a, double b) { return a > b ? a : b; }
 bool isFinite(const Interval &a) { return a.lo.f > -kInfinity && a.hi.f < kInfinity; }
 
 /// The least and the greatest of values at corners; anything where one of them is NaN.

@@ -1,5 +1,6 @@
 #include "core/program.h"
 
+#include "core/arithmetic.h"
 #include "core/dtype.h"
 #include "core/instructions.h"
 
@@ -121,7 +122,8 @@ Value listItem(const opw_attr_value_t &list, int64_t index) {
   return v;
 }
 
-/// Instructions below 32; `popped` is the index of DIM_AT, ATTR_AT and FATTR_AT.
+} // namespace
+
 Value leaf(const Frame &f, const opw_insn_t &x, int64_t popped) {
   const opw_tensor_t *t;
   switch (x.op) {
@@ -191,114 +193,10 @@ Value leaf(const Frame &f, const opw_insn_t &x, int64_t popped) {
   }
 }
 
-PoisonCode binary(uint8_t op, int64_t a, int64_t b, int64_t *r) {
-  switch (op) {
-  case OPW_X_ADD:
-    return __builtin_add_overflow(a, b, r) ? kOverflow : kFine;
-  case OPW_X_SUB:
-    return __builtin_sub_overflow(a, b, r) ? kOverflow : kFine;
-  case OPW_X_MUL:
-    return __builtin_mul_overflow(a, b, r) ? kOverflow : kFine;
-  case OPW_X_FDIV:
-  case OPW_X_CDIV:
-  case OPW_X_MOD: {
-    if (b == 0)
-      return kDivideByZero;
-    if (b == -1) {
-      if (op != OPW_X_MOD)
-        return __builtin_sub_overflow(int64_t{0}, a, r) ? kOverflow : kFine;
-      *r = 0;
-      return kFine;
-    }
-    if ((static_cast<uint64_t>(a) | static_cast<uint64_t>(b)) >> 32 == 0) { // a narrow division costs half
-      uint32_t q = static_cast<uint32_t>(a) / static_cast<uint32_t>(b);
-      uint32_t m = static_cast<uint32_t>(a) % static_cast<uint32_t>(b);
-      *r = op == OPW_X_MOD ? m : op == OPW_X_FDIV ? q : int64_t{q} + (m != 0);
-      return kFine;
-    }
-    int64_t q = floorDivide(a, b);
-    *r = op == OPW_X_MOD ? a - q * b : op == OPW_X_FDIV ? q : q + (a % b != 0);
-    return kFine;
-  }
-  case OPW_X_MIN:
-    *r = a < b ? a : b;
-    return kFine;
-  case OPW_X_MAX:
-    *r = a > b ? a : b;
-    return kFine;
-  case OPW_X_EQ:
-    *r = a == b;
-    return kFine;
-  case OPW_X_NE:
-    *r = a != b;
-    return kFine;
-  case OPW_X_LT:
-    *r = a < b;
-    return kFine;
-  case OPW_X_LE:
-    *r = a <= b;
-    return kFine;
-  case OPW_X_AND:
-    *r = a && b;
-    return kFine;
-  case OPW_X_OR:
-    *r = a || b;
-    return kFine;
-  default:
-    return kOutOfRange;
-  }
-}
+namespace {
 
-PoisonCode unary(uint8_t op, int64_t a, int64_t *r) {
-  switch (op) {
-  case OPW_X_NOT:
-    *r = !a;
-    return kFine;
-  case OPW_X_NEG:
-    return __builtin_sub_overflow(int64_t{0}, a, r) ? kOverflow : kFine;
-  case OPW_X_ABS:
-    *r = a;
-    return a < 0 && __builtin_sub_overflow(int64_t{0}, a, r) ? kOverflow : kFine;
-  case OPW_X_NPOW2:
-    if (a > int64_t{1} << 62)
-      return kOverflow;
-    *r = nextPowerOfTwo(a);
-    return kFine;
-  default:
-    return kOutOfRange;
-  }
-}
-
-double smaller(double a, double b) { return a != a || b != b ? a + b : a < b ? a : b; }
-double larger(double a, double b) { return a != a || b != b ? a + b : a > b ? a : b; }
-
-} // namespace
-
-PoisonCode toInteger(uint8_t op, double x, int64_t *r) {
-  if (x != x)
-    return kNotANumber;
-  if (!(x >= -0x1p63 && x < 0x1p63))
-    return kOverflow;
-  auto t = static_cast<int64_t>(x); // towards zero
-  double rest = x - static_cast<double>(t);
-  if (op == OPW_X_FLOOR)
-    t -= rest < 0;
-  else if (op == OPW_X_CEIL)
-    t += rest > 0;
-  else if (rest > 0.5 || (rest == 0.5 && (t & 1)))
-    ++t;
-  else if (rest < -0.5 || (rest == -0.5 && (t & 1)))
-    --t;
-  *r = t;
-  return kFine;
-}
-
-Value evaluate(const Frame &frame, const opw_program_t &program) {
-  if (program.count == 1) { // most are: a size, a number, an attribute
-    Value v = leaf(frame, *program.code, 0);
-    v.isFloat = program.is_float;
-    return v;
-  }
+/// Keeps for each value why it does not exist.
+Value evaluatePoisoned(const Frame &frame, const opw_program_t &program) {
   Slot stack[OPW_MAX_DEPTH];
   Poison bad[OPW_MAX_DEPTH];
   int n = 0; // operands on the stack
@@ -343,57 +241,26 @@ Value evaluate(const Frame &frame, const opw_program_t &program) {
         stack[n - 1] = stack[taken];
         bad[n - 1] = bad[taken];
       }
-    } else if (x.op == OPW_X_FNEG || x.op == OPW_X_FSQRT || x.op >= OPW_X_I2F) {
-      if (bad[n - 1])
-        continue;
-      Slot &s = stack[n - 1];
-      if (x.op == OPW_X_FNEG)
-        s.f = -s.f;
-      else if (x.op == OPW_X_FSQRT)
-        s.f = __builtin_sqrt(s.f);
-      else if (x.op == OPW_X_I2F)
-        s.f = static_cast<double>(s.i);
-      else if (PoisonCode code = toInteger(x.op, s.f, &s.i))
-        bad[n - 1] = code | here;
+    } else if (isFloatUnary(x.op)) {
+      if (!bad[n - 1])
+        if (PoisonCode code = floatUnary(x.op, stack[n - 1], &stack[n - 1]))
+          bad[n - 1] = code | here;
     } else {
       --n;
-      if (bad[n - 1] || bad[n]) {
+      if (bad[n - 1] || bad[n])
         bad[n - 1] = bad[n - 1] ? bad[n - 1] : bad[n];
-        continue;
-      }
-      Slot &s = stack[n - 1];
-      double a = s.f, b = stack[n].f;
-      switch (x.op) {
-      case OPW_X_FADD:
-        s.f = a + b;
-        break;
-      case OPW_X_FSUB:
-        s.f = a - b;
-        break;
-      case OPW_X_FMUL:
-        s.f = a * b;
-        break;
-      case OPW_X_FDIVF:
-        s.f = a / b;
-        break;
-      case OPW_X_FMIN:
-        s.f = smaller(a, b);
-        break;
-      case OPW_X_FMAX:
-        s.f = larger(a, b);
-        break;
-      case OPW_X_FLT:
-        s.i = a < b;
-        break;
-      case OPW_X_FEQ:
-        s.i = a == b;
-        break;
-      default:
-        bad[n - 1] = kOutOfRange | here;
-      }
+      else if (PoisonCode code = floatBinary(x.op, stack[n - 1], stack[n], &stack[n - 1]))
+        bad[n - 1] = code | here;
     }
   }
   return {stack[0], bad[0], program.is_float};
+}
+
+} // namespace
+
+Value evaluate(const Frame &frame, const opw_program_t &program) {
+  Slot slot;
+  return evaluateFine(frame, program, &slot) ? Value{slot, kFine, program.is_float} : evaluatePoisoned(frame, program);
 }
 
 void evaluateVars(Frame &frame) {

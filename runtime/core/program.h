@@ -9,6 +9,12 @@ namespace opw::runtime {
 /// Evaluates a validated program over a frame whose vars are set (vars: as far as the program reads them).
 Value evaluate(const Frame &frame, const opw_program_t &program);
 
+/// The same where no value in it is poison; false where one is, also on the side of a SELECT that is not taken.
+bool evaluateFine(const Frame &frame, const opw_program_t &program, Slot *result);
+
+/// The value of an instruction below 32, which reads the call; `popped` is the index of DIM_AT, ATTR_AT and FATTR_AT.
+Value leaf(const Frame &frame, const opw_insn_t &insn, int64_t popped);
+
 /// Evaluates all vars of the op, in order.
 void evaluateVars(Frame &frame);
 
@@ -20,17 +26,5 @@ opw_status_t evaluateSize(const Frame &frame, const opw_program_t &program, cons
 /// Writes "grid x: instruction 3 (CDIV) divides by zero" and returns OPW_E_OVERFLOW.
 opw_status_t failPoison(const Frame &frame, const opw_program_t &program, Poison poison, const char *what,
                         opw_error_t *error);
-
-/// a // b and a % b of Python for b != 0 and not (INT64_MIN, -1).
-constexpr int64_t floorDivide(int64_t a, int64_t b) { return a / b - ((a % b != 0) && ((a < 0) != (b < 0))); }
-constexpr int64_t floorModulo(int64_t a, int64_t b) { return a - floorDivide(a, b) * b; }
-
-/// The least power of two >= max(a, 1), for a <= 2^62.
-constexpr int64_t nextPowerOfTwo(int64_t a) {
-  return a <= 1 ? 1 : int64_t{1} << (64 - __builtin_clzll(static_cast<uint64_t>(a - 1)));
-}
-
-/// FLOOR, CEIL or ROUND, without libm.
-PoisonCode toInteger(uint8_t op, double x, int64_t *result);
 
 } // namespace opw::runtime
