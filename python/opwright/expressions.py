@@ -144,4 +144,6 @@ def interval(expr: Expr, bounds: Callable[[str], Interval]) -> Interval:
             return 0, bhi
         case "abs":
             return 0, _INF
+        case "value":
+            return alo, ahi
     return -_INF, _INF

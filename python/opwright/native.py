@@ -155,10 +155,10 @@ DEFAULT: Any = object()  # as the value of a parameter: the one that the operato
 
 
 class Parameter:
-    """A scalar of an operator: its name and element type."""
+    """A scalar of an operator: its name and element type; `what` it is in messages."""
 
-    def __init__(self, name: str, dtype: str) -> None:
-        self.name, self.dtype = name, dtype
+    def __init__(self, name: str, dtype: str, what: str = "parameter") -> None:
+        self.name, self.dtype, self.what = name, dtype, what
         self.kind = 3 if dtype == "bool" else 2 if dtype.startswith(("float", "bfloat")) else 1
         bits = _ELEMENTS[dtype][1]
         signed = not dtype.startswith("u")
@@ -177,9 +177,7 @@ class Parameter:
             elif self.kind == 1 and not isinstance(value, bool | np.bool_):
                 number = operator.index(value)
                 if not self.low <= number <= self.high:
-                    text = (
-                        f"{op}: parameter {self.name!r} is {number}, expected {self.dtype} ({self.low} to {self.high})"
-                    )
+                    text = f"{op}: {self.what} {self.name!r} is {number}, expected {self.dtype} ({self.low} to {self.high})"
                     raise ValueError(text)
                 # one 64-bit slot; uint64 above the signed range keeps its bits
                 attr.u.i = number - (1 << 64) if number >= 1 << 63 else number
@@ -189,7 +187,7 @@ class Parameter:
                 raise TypeError
         except TypeError:
             expected = {1: "an integer", 2: "a number", 3: "True or False"}[self.kind]
-            text = f"{op}: parameter {self.name!r} is {type(value).__name__}, expected {expected}"
+            text = f"{op}: {self.what} {self.name!r} is {type(value).__name__}, expected {expected}"
             raise TypeError(text) from None
         return attr
 
@@ -199,6 +197,26 @@ class Input:
 
     def __init__(self, name: str, dtype: str | None, low: int = 0, high: int = _MAX_RANK) -> None:
         self.name, self.dtype, self.low, self.high = name, dtype, low, high
+
+    def array(self, op: str, x: Any) -> Any:
+        """What the caller gave."""
+        return x
+
+
+class Scalar(Input):
+    """A value that a caller gives as a number, or as a tensor of one element of this type."""
+
+    def __init__(self, name: str, dtype: str) -> None:
+        super().__init__(name, dtype, 0, 1)
+        self.number = Parameter(name, dtype, "input")
+
+    def array(self, op: str, x: Any) -> Any:
+        """A number as an array; arrays and tensors as they are."""
+        if isinstance(x, np.ndarray) or _is_torch(x):
+            return x
+        attr = self.number.value(op, x)
+        value = attr.u.f if attr.kind == 2 else attr.u.i
+        return np.array(value, np.int64 if attr.kind == 1 else None).astype(_numpy_dtype(str(self.dtype)))
 
 
 class Output:
@@ -287,14 +305,17 @@ class Operator:
         attrs = (_Attr * max(len(parameters), 1))()
         for i, (spec, value) in enumerate(zip(self.parameters, parameters, strict=True)):
             attrs[i] = spec.value(self.name, value)
-        views, keep = [], []
-        for spec_in, x in zip(self.inputs, inputs, strict=True):
+        views, keep, torch_given = [], [], set()
+        for spec_in, given in zip(self.inputs, inputs, strict=True):
+            x = spec_in.array(self.name, given)
             view, alive = _view(self.name, spec_in, x)
             views.append(view)
             keep.append(alive)
-        torch = sys.modules["torch"] if inputs and _is_torch(inputs[0]) else None
-        if any(_is_torch(x) != (torch is not None) for x in inputs):
+            if x is given:
+                torch_given.add(_is_torch(x))
+        if len(torch_given) > 1:
             raise TypeError(f"{self.name}: found NumPy arrays and torch tensors in one call, expected one kind")
+        torch = sys.modules["torch"] if True in torch_given else None
         results = [self._empty_view() for _ in self.outputs]
         call = _Call(ctypes.sizeof(_Call))
         call.inputs = ctypes.cast(_pointers(views), ctypes.c_void_p)
@@ -320,7 +341,7 @@ class Operator:
                 f"{self.name}: the shape of output {spec.name!r} depends on the data, which calls do not support yet"
             )
         view.dl_code, view.dl_bits = _ELEMENTS[name]
-        array = np.empty(shape, numpy_dtype(name)) if torch is None else torch.empty(shape, dtype=getattr(torch, name))
+        array: Any = np.empty(shape, numpy_dtype(name)) if torch is None else torch.empty(shape, dtype=getattr(torch, name))
         view.data = array.ctypes.data if torch is None else array.data_ptr()
         return array
 

@@ -60,9 +60,12 @@ def test_every_type():
         assert not core.Type(name).is_tensor
         assert core.Type(f"tensor[{name}]").is_tensor
     assert str(core.Type("tensor[fp16]")) == "tensor[fp16]" and core.Type("fp16") == core.Type("float16")
-    for bad in ("half", "tensor[fp16", "tensor(fp16)", "", "tensor[]"):
-        with pytest.raises(InputError, match="is not an element type"):
+    for bad, column in (("half", 1), (" half", 2), ("tensor[fp16", 12), ("tensor(fp16)", 1), ("", 1), ("tensor[]", 8)):
+        with pytest.raises(InputError, match=f", column {column}: found .*, expected (an element type|'\\]')") as e:
             core.Type(bad)
+        assert e.value.detail == f"{bad}\n{' ' * (column - 1)}^"
+    with pytest.raises(InputError, match="found int, expected a string"):
+        core.Type(16)
 
 
 @pytest.mark.parametrize(
@@ -81,9 +84,18 @@ def test_every_type():
         ('InputArg("y"', 'InputArg("x"', "two arguments are named 'x'"),
         ('InputArg("y"', 'InputArg("class"', "the name is 'class', expected a Python identifier"),
         ('InputArg("y"', 'InputArg("true"', "'true' is a word of shape expressions"),
-        ('InputArg("y", Type("tensor[fp32]"))', 'InputArg("y", Type("fp32"))', "InputArg 'y' is fp32, expected a tensor"),
+        ('OutputArg("out", Type("tensor[fp32]"))', 'OutputArg("out", Type("fp32"))', "OutputArg 'out' is fp32, expected a tensor"),
+        ('InputArg("y", Type("tensor[fp32]"))', 'InputArg("y", Type("fp8e5"))', "InputArg 'y' is the scalar fp8e5, expected a type of 16 bits or more"),
+        ('InputArg("y", Type("tensor[fp32]"))', 'ParamArg("y", Type("fp8e4nv"))', "ParamArg 'y' is the scalar fp8e4nv, expected a type of 16 bits or more"),
+        ('InputArg("y", Type("tensor[fp32]"))', 'ParamArg("y", Type("i8"), default=128)', "ParamArg 'y' has the default 128, expected i8"),
+        ('InputArg("y", Type("tensor[fp32]"))', 'ParamArg("y", Type("u64"), default=2**63)', "has the default 9223372036854775808, expected u64"),
+        ('InputArg("y", Type("tensor[fp32]"))', 'ParamArg("y", Type("bool"), default=1)', "has the default 1, expected i1"),
+        ('InputArg("y", Type("tensor[fp32]"))', 'ParamArg("y", Type("fp32"), default="1")', "has the default '1', expected fp32"),
+        ('DimSizeArg("n"', 'DimSizeArg("n", dtype="fp32"', "DimSizeArg 'n' is fp32, expected an integer"),
+        ('DimSizeArg("n"', 'DimSizeArg("n", dtype="tensor[i32]"', "DimSizeArg 'n' is tensor[i32], expected a scalar"),
+        ('hints=["", "16"]', 'hints="16"', "hints of 'n' are '16', expected a list"),
         ('InputArg("y", Type("tensor[fp32]"))', 'ParamArg("y", Type("tensor[fp32]"))', "ParamArg 'y' is tensor[fp32], expected a scalar"),
-        ('InputArg("y", Type("tensor[fp32]"))', 'InputArg("y", Type("tensor[fp31]"))', "'fp31' is not an element type"),
+        ('InputArg("y", Type("tensor[fp32]"))', 'InputArg("y", Type("tensor[fp31]"))', "Type('tensor[fp31]'), column 8: found 'fp31', expected an element type"),
         ('InputArg("y", Type("tensor[fp32]"))', 'InputArg("y", 3)', "argument 'y' has the type 3, expected a Type"),
         ('hints=["", "16"]', 'hints=["8"]', "hint '8' of 'n', expected '', '1' or '16'"),
         ('Type("tensor[fp32]")), InputArg("y"', 'Type("tensor[fp32]"), hints=["16"]), InputArg("y"', "'x' has 1 hints, 'n' has 2"),
@@ -127,7 +139,7 @@ def test_two_kernels_of_one_name(tmp_path):
         ("raise SystemExit(0)\n", "cannot be run"),
         (
             "from opwright.plugin_gen.core import *\n\nType('fp31')\n",
-            "c.py:3: Type('fp31'): 'fp31' is not an element type",
+            "c.py:3: Type('fp31'), column 1: found 'fp31', expected an element type\n  | fp31\n  | ^",
         ),
     ],
 )

@@ -74,49 +74,96 @@ def test_a_size_hides_a_parameter_of_its_name():
     assert found.outputs["b"] == ["a.0 + 1"]
 
 
+# the rules, the message, part of the cure, and what the caret points at
 BAD = [
-    (["a[m] -> b[n]"], "size 'n' is not defined, expected one of m", "did you mean|name it on the left"),
-    (["a[batch] -> b[bacth]"], "size 'bacth' is not defined", "did you mean 'batch'"),
-    (["a[*] -> b[m]"], "size 'm' is not defined, expected one of s", "name it on the left"),
-    (["a[m] -> b[*]"], "found '*' in b[...], expected '*' on the left too", "name every size"),
-    (["a[m, n] -> b[m]", "a[m] : m -> s"], "shape rule 2 reads a with 1 sizes, shape rule 1", "the same number"),
-    (["a[m, n, *] -> b[m]", "a[m] : m -> s"], "with at least 2", "the same number"),
-    ([], "output 'b' has no shape rule", "a[*] -> b[*]"),
-    (["a[m] : m -> s"], "output 'b' has no shape rule", "add a rule"),
-    (["a[*] -> b[*]"], "DimSizeArg 's' has no rule", "a[m, *] : m -> s"),
-    (["a[*] -> b[*]", "a[*] -> b[*]"], "output 'b' has two shape rules", "keep one"),
-    (["a[*] -> b[*]", "a[m] : m -> s", "a[m] : m + 1 -> s"], "DimSizeArg 's' has two rules", "keep one"),
-    (["a[*] -> b[*]", "a[m] : s + m -> s"], "DimSizeArg 's' depends on itself: s -> s", "from the sizes of an input"),
-    (["b[m] -> a[m]"], "found 'b' (OutputArg), expected an input before '->' or ':' (one of a)", ""),
-    (["x[m] -> b[m]"], "found 'x', expected an input", ""),
-    (["a[m] -> c[m]"], "found 'c', expected an output after '->' (one of b)", ""),
-    (["a[m] -> s[m]"], "found 's' (DimSizeArg), expected an output", ""),
-    (["a[m] : m -> b"], "found 'b' (OutputArg), expected a DimSizeArg after '->' (one of s)", ""),
-    (["a[m] : m -> r"], "found 'r', expected a DimSizeArg", ""),
-    (["a[m+1] -> b[m]"], "found 'm + 1' in a[...], expected a name or a number", "compute with it on the right"),
-    (["a[m] - b[m]"], "found '-', expected '->' or ':'", "a rule is"),
-    (["a[m] -> b[m] c"], "found 'c', expected the end", "a rule is"),
-    (["a[m"], "found the end, expected ',' or ']'", "a rule is"),
-    (["a[*, m] -> b[m]"], "found ',', expected ']': '*' comes last", ""),
-    (["-> b[m]"], "found '-', expected the name of a tensor", "a rule is"),
-    (["a -> b"], "found '-', expected '[' after 'a'", ""),
-    (["a[m] -> b[m +]"], "column 14: found ']', expected a number, a name or '('", ""),
-    (["a[m] -> b[m 2]"], "found '2', expected ',' or ']'", ""),
-    ([""], "found the end, expected the name of a tensor", "a rule is"),
-    ([3], "found 3, expected a string", "a rule is"),
-    (["a[m] -> b[" + ", ".join(["m"] * 17) + "]"], "b has 17 sizes, expected at most 16", ""),
-    (["a[" + ", ".join(["_"] * 17) + "] -> b[1]"], "a has 17 sizes, expected at most 16", ""),
-    (["a[m] -> b[m * scale]"], "parameter 'scale' is fp32, expected an integer", ""),
+    (["a[m] -> b[n]"], "size 'n' is not defined, expected one of m", "did you mean|name it on the left", "n]"),
+    (["a[batch] -> b[bacth]"], "size 'bacth' is not defined", "did you mean 'batch'", "bacth]"),
+    (["a[*] -> b[m]"], "size 'm' is not defined, expected one of num, s", "name it on the left", "m]"),
+    (["a[m] -> b[*]"], "found '*' in b[...], expected '*' on the left too", "name every size", "b[*]"),
+    (
+        ["a[m, n] -> b[m]", "a[m] : m -> s"],
+        "shape rule 2, column 1: found a with 1 sizes, but shape rule 1 ('a[m, n] -> b[m]') has it with 2",
+        "the same number",
+        "a[m] : m -> s",
+    ),
+    (["a[m, n, *] -> b[m]", "a[m] : m -> s"], "with at least 2", "the same number", "a[m] : m -> s"),
+    ([], "output 'b' has no shape rule", "a[*] -> b[*]", None),
+    (["a[m] : m -> s"], "output 'b' has no shape rule", "add a rule", None),
+    (["a[*] -> b[*]"], "DimSizeArg 's' has no rule", "a[m, *] : m -> s", None),
+    (["a[*] -> b[*]", "a[*] -> b[*]"], "output 'b' has two shape rules", "keep one", "b[*]"),
+    (["a[*] -> b[*]", "a[m] : m -> s", "a[m] : m + 1 -> s"], "DimSizeArg 's' has two rules", "keep one", "s"),
+    (
+        ["a[*] -> b[*]", "a[m] : s + m -> s"],
+        "DimSizeArg 's' depends on itself: s -> s",
+        "from the sizes of an input",
+        "s",
+    ),
+    (
+        ["b[m] -> a[m]"],
+        "found 'b' (OutputArg), expected an input before '->' or ':' (one of a, num, eps)",
+        "",
+        "b[m] -> a[m]",
+    ),
+    (["x[m] -> b[m]"], "found 'x', expected an input", "", "x[m] -> b[m]"),
+    (["a[m] -> c[m]"], "found 'c', expected an output after '->' (one of b)", "", "c[m]"),
+    (["a[m] -> s[m]"], "found 's' (DimSizeArg), expected an output", "", "s[m]"),
+    (["a[m] : m -> b"], "found 'b' (OutputArg), expected a DimSizeArg after '->' (one of s)", "", "b"),
+    (["a[m] : m -> r"], "found 'r', expected a DimSizeArg", "", "r"),
+    (
+        ["a[m+1] -> b[m]"],
+        "found 'm + 1' in a[...], expected a name or a number",
+        "compute with it on the right",
+        "m+1] -> b[m]",
+    ),
+    (["a[m] - b[m]"], "found '-', expected '->' or ':'", "a rule is", "- b[m]"),
+    (["a[m] -> b[m] c"], "found 'c', expected the end", "a rule is", "c"),
+    (["a[m"], "found the end, expected ',' or ']'", "a rule is", ""),
+    (["a[*, m] -> b[m]"], "found ',', expected ']': '*' comes last", "", ", m] -> b[m]"),
+    (["-> b[m]"], "found '-', expected the name of a tensor", "a rule is", "-> b[m]"),
+    (["a -> b"], "found '-', expected '[' after 'a'", "", "-> b"),
+    (["a[m] -> b[m +]"], "column 14: found ']', expected a number, a name or '('", "", "]"),
+    (["a[m] -> b[m 2]"], "found '2', expected ',' or ']'", "", "2]"),
+    ([""], "found the end, expected the name of a tensor", "a rule is", ""),
+    ([3], "found 3, expected a string", "a rule is", None),
+    (
+        ["a[m] -> b[" + ", ".join(["m"] * 17) + "]"],
+        "found b with 17 sizes, expected at most 16",
+        "",
+        "b[m, m, m, m, m, m, m, m",
+    ),
+    (
+        ["a[" + ", ".join(["_"] * 17) + "] -> b[1]"],
+        "found a with 17 sizes, expected at most 16",
+        "",
+        "a[_, _, _, _, _, _, _, _",
+    ),
+    (["a[m] -> b[m * scale]"], "ParamArg 'scale' is fp32, expected an integer", "", "scale]"),
+    (["num[m] -> b[m]"], "found sizes of 'num', which is i32, expected none", "write num[]", "num[m] -> b[m]"),
+    (["num[*] -> b[*]"], "found sizes of 'num', which is i32, expected none", "write num[]", "num[*] -> b[*]"),
+    (["a[m] -> b[num, eps]"], "InputArg 'eps' is fp32, expected an integer", "use one of m, num, s", "eps]"),
 ]
 
 
-@pytest.mark.parametrize(("rules", "message", "cure"), BAD)
-def test_refused(rules, message, cure):
+@pytest.mark.parametrize(("rules", "message", "cure", "at"), BAD)
+def test_refused(rules, message, cure, at):
+    scalars = [ParamArg("scale", Type("fp32")), InputArg("num", Type("i32")), InputArg("eps", Type("fp32"))]
     with pytest.raises(InputError) as e:
-        shapes(rules, params=[ParamArg("scale", Type("fp32"))], sizes="s")
+        shapes(rules, params=scalars, sizes="s")
     assert message in str(e.value)
+    if at is not None:
+        text, caret = e.value.detail.split("\n")[:2]
+        assert caret.strip() == "^" and text in rules and text[len(caret) - 1 :].startswith(at)
+        assert bool(at) == (len(caret) <= len(text)) and f"column {len(caret)}: " in str(e.value)
     if cure:
         assert any(part in str(e.value) for part in cure.split("|"))
+
+
+def test_values_of_scalar_inputs():
+    scalars = [InputArg("n", Type("i32")), InputArg("start", Type("fp32")), DimSizeArg("size")]
+    found = shapes(["n[], a[m] -> b[n * 2, m]", "n[] : n /// 4 -> size"], params=scalars)
+    assert found.outputs["b"] == ["value(n, 0) * 2", "a.0"] and found.ranks["n"] == (0, 1)
+    assert show(found.variables["size"]) == "cdiv(value(n, 0), 4)"
+    assert found.conditions == ["numel(n) == 1", "numel(start) == 1"] and found.patterns == []
 
 
 def test_a_longer_cycle_is_named():

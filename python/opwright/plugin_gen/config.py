@@ -1,4 +1,4 @@
-"""Loads a kernel_config.py and checks it: the result is a list of kernels whose every field has the right type.
+"""Loads a kernel_config.py, or its YAML form, and checks it: the result is a list of kernels whose every field has the right type.
 
 While a configuration runs, `tensorrt_llm.tools.plugin_gen.core` means opwright.plugin_gen.core, so that a configuration
 written for PluginGen runs unchanged; nothing else of an installed TensorRT-LLM is touched.
@@ -20,8 +20,9 @@ from typing import Any
 from opwright import native
 from opwright.errors import InputError, MissingError, OpwrightError
 from opwright.plugin_gen import core
-from opwright.plugin_gen.core import ArgType, Argument, Constexpr, KernelMetaData, Type
+from opwright.plugin_gen.core import ArgType, Argument, Constexpr, KernelMetaData, ParamArg, Type
 from opwright.plugin_gen.expressions import RESERVED
+from opwright.plugin_gen.yaml_form import read_kernels
 
 _ORIGINAL = "tensorrt_llm.tools.plugin_gen.core"
 
@@ -110,7 +111,32 @@ def _place(error: BaseException, path: Path) -> str:
 
 
 def load_config(path: Path) -> list[KernelMetaData]:
-    """Runs the file and gives its KERNELS, checked."""
+    """The kernels of a Python or YAML file, checked."""
+    kernels = read_kernels(path) if path.suffix in (".yaml", ".yml") else _run_config(path)
+    seen: dict[str, int] = {}
+    for i, kernel in enumerate(kernels):
+        try:
+            check_kernel(kernel)
+        except OpwrightError as e:
+            raise e.at(where(kernel, path, e, i)) from None
+        if kernel.kernel_name in seen:
+            raise InputError(
+                f"KERNELS[{seen[kernel.kernel_name]}] and KERNELS[{i}] are both named {kernel.kernel_name!r}",
+                where=kernel.place("kernel_name") or path,
+                hint="give one of the Triton functions another name: it is the operator's name in every host",
+            )
+        seen[kernel.kernel_name] = i
+    return kernels
+
+
+def where(kernel: KernelMetaData, config: Path, error: OpwrightError, index: int = 0) -> str:
+    """The place of an error of a kernel, as exactly as it is known."""
+    name = f"kernel {kernel.kernel_name!r}" if kernel.kernel_name else f"KERNELS[{index}]"
+    return f"{kernel.place(error.message) or config}: {name}"
+
+
+def _run_config(path: Path) -> list[KernelMetaData]:
+    """Runs the file and gives its KERNELS."""
     with vocabulary_aliases():
         module = run_file(path, "_opwright_kernel_config", "the kernel configuration")
     kernels = getattr(module, "KERNELS", None)
@@ -123,23 +149,10 @@ def load_config(path: Path) -> list[KernelMetaData]:
         raise InputError(
             f"KERNELS is {found}, expected a list of KernelMetaData", where=path, hint="list one kernel at least"
         )
-    seen: dict[str, int] = {}
     for i, kernel in enumerate(kernels):
         if not isinstance(kernel, KernelMetaData):
             raise InputError(f"KERNELS[{i}] is {type(kernel).__name__}, expected KernelMetaData", where=path,
                              hint="take KernelMetaData from tensorrt_llm.tools.plugin_gen.core or opwright.plugin_gen.core")  # fmt: skip
-        where = f"{path}: kernel {kernel.kernel_name!r}" if kernel.kernel_name else f"{path}: KERNELS[{i}]"
-        try:
-            check_kernel(kernel)
-        except OpwrightError as e:
-            raise e.at(where) from None
-        if kernel.kernel_name in seen:
-            raise InputError(
-                f"KERNELS[{seen[kernel.kernel_name]}] and KERNELS[{i}] are both named {kernel.kernel_name!r}",
-                where=path,
-                hint="give one of the Triton functions another name: it is the operator's name in every host",
-            )
-        seen[kernel.kernel_name] = i
     return list(kernels)
 
 
@@ -212,18 +225,42 @@ def _check_argument(io: Argument, index: int, seen: set[str]) -> None:
         raise InputError(
             f"argument {io.name!r} has the type {io.dtype!r}, expected a Type", hint="Type('tensor[fp16]')"
         )
-    tensor = io.arg_type in (ArgType.INPUT, ArgType.OUTPUT)
-    if tensor and not io.dtype.is_tensor:
-        scalar = io.arg_type is ArgType.INPUT
+    kind = type(io).__name__
+    if io.arg_type is ArgType.OUTPUT and not io.dtype.is_tensor:
         raise InputError(
-            f"{type(io).__name__} {io.name!r} is {io.dtype}, expected a tensor",
-            hint=f"use ParamArg({io.name!r}, Type({str(io.dtype)!r})) for a scalar, or Type('tensor[{io.dtype}]')"
-            if scalar else f"write Type('tensor[{io.dtype}]')",
-        )  # fmt: skip
-    if not tensor and io.dtype.is_tensor:
+            f"{kind} {io.name!r} is {io.dtype}, expected a tensor", hint=f"write Type('tensor[{io.dtype}]')"
+        )
+    if io.arg_type in (ArgType.PARAM, ArgType.DIM_SIZE) and io.dtype.is_tensor:
         raise InputError(
-            f"{type(io).__name__} {io.name!r} is {io.dtype}, expected a scalar",
-            hint="tensors are InputArg or OutputArg",
+            f"{kind} {io.name!r} is {io.dtype}, expected a scalar", hint="tensors are InputArg or OutputArg"
+        )
+    dtype = io.dtype.dtype
+    if not io.dtype.is_tensor and dtype.kind == "float" and dtype.bits == 8:
+        raise InputError(
+            f"{kind} {io.name!r} is the scalar {io.dtype}, expected a type of 16 bits or more",
+            hint="8-bit floats come as tensors; give the kernel an fp32",
+        )
+    if io.arg_type is ArgType.DIM_SIZE and dtype.kind not in ("int", "uint"):
+        raise InputError(f"{kind} {io.name!r} is {io.dtype}, expected an integer", hint="dtype='i32' or 'i64'")
+    if isinstance(io, ParamArg):
+        _check_default(io)
+
+
+def _check_default(io: ParamArg) -> None:
+    dtype, value = io.dtype.dtype, io.default
+    if value is None:
+        return
+    if dtype.kind == "float":
+        fits = isinstance(value, int | float) and not isinstance(value, bool)
+    elif dtype.kind == "bool":
+        fits = isinstance(value, bool)
+    else:
+        low = 0 if dtype.kind == "uint" else -(1 << dtype.bits - 1)
+        fits = isinstance(value, int) and not isinstance(value, bool) and low <= value < low + (1 << dtype.bits)
+        fits = fits and value < 1 << 63  # attributes are 64-bit with a sign
+    if not fits:
+        raise InputError(
+            f"ParamArg {io.name!r} has the default {value!r}, expected {io.dtype}", hint="default=... or none at all"
         )
 
 

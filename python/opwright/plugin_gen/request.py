@@ -17,10 +17,10 @@ from opwright import ttir
 from opwright.dtypes import DType
 from opwright.errors import InputError
 from opwright.expressions import Expr, Interval, Name, Num, interval, show
-from opwright.plugin_gen.config import run_file
-from opwright.plugin_gen.core import ArgType, Argument, Constexpr, KernelMetaData
+from opwright.plugin_gen.config import run_file, where
+from opwright.plugin_gen.core import ArgType, Argument, Constexpr, KernelMetaData, ParamArg
 from opwright.plugin_gen.expressions import lower, parse, resolve
-from opwright.plugin_gen.rules import Shapes, parse_rules, similar, solve
+from opwright.plugin_gen.rules import Shapes, is_integer_scalar, parse_rules, scalar_value, similar, solve
 from opwright.plugin_gen.variants import Variant, variants
 
 LIBRARY = "libtriton_plugins.so"
@@ -74,7 +74,7 @@ def plan_kernels(kernels: Sequence[KernelMetaData], config: Path) -> list[Plan]:
                 files[file] = run_file(file, f"_opwright_kernels_{len(files)}", "kernel_file")
             plans.append(_plan(meta, files[file], file))
         except InputError as e:
-            raise e.at(f"{config}: kernel {meta.kernel_name!r}") from None
+            raise e.at(where(meta, config, e)) from None
     return plans
 
 
@@ -106,7 +106,9 @@ def _plan(meta: KernelMetaData, module: Any, file: Path) -> Plan:
     rules = parse_rules(meta.shape_infer_rules)
     shapes = solve(arguments, rules)
     checked = {pattern.tensor for rule in rules for pattern in rule.left}
-    unchecked = [a.name for a in arguments if a.arg_type is ArgType.INPUT and a.name not in checked]
+    unchecked = [
+        a.name for a in arguments if a.arg_type is ArgType.INPUT and not a.is_scalar_input and a.name not in checked
+    ]
     constants = {n: io.value for n, io in zip(names, meta.ios, strict=True) if isinstance(io, Constexpr)}
     bounds = _Bounds(arguments, shapes)
     grid = [_grid(text, axis, arguments, constants, bounds) for axis, text in enumerate(meta.grid_dims)]
@@ -137,21 +139,20 @@ def _grid(text: str, axis: int, arguments: Sequence[Argument], constants: dict[s
         text = str(text)
     if not isinstance(text, str):
         raise InputError(f"{what} is {text!r}, expected a C expression in a string", hint="'(n + 127) / 128'")
-    scalars = {a.name: a for a in arguments if a.arg_type in (ArgType.PARAM, ArgType.DIM_SIZE)}
+    by_name = {a.name: a for a in arguments}
 
     def bind(name: Name) -> Expr:
-        argument = scalars.get(name.name)
-        if argument is not None and argument.dtype.dtype.kind != "float":
-            return name
+        argument = by_name.get(name.name)
+        if argument is not None and is_integer_scalar(argument):
+            return scalar_value(argument, name)
         value = constants.get(name.name)
         if argument is None and isinstance(value, int):
             return Num(int(value))
         found = f"{name.name!r}, which is {argument.dtype}" if argument is not None else f"{name.name!r}"
-        known = [n for n, a in scalars.items() if a.dtype.dtype.kind != "float"]
+        known = [a.name for a in arguments if is_integer_scalar(a)]
         known += [n for n, v in constants.items() if isinstance(v, int)]
-        tensor = next((a for a in arguments if a.name == name.name and a.dtype.is_tensor), None)
         hint = similar(name.name, known)
-        if tensor is not None:
+        if argument is not None and argument.dtype.is_tensor:
             hint = (
                 f"a size of {name.name!r} comes through a DimSizeArg and a rule such as '{name.name}[m, *] : m -> size'"
             )
@@ -233,30 +234,47 @@ def _param(pointer: bool, one: bool, dtype: DType) -> dict[str, str]:
 _PASS = {ArgType.INPUT: "ptr", ArgType.OUTPUT: "ptr", ArgType.PARAM: "attr", ArgType.DIM_SIZE: "var"}
 
 
+def _pass(argument: Argument) -> str:
+    """How a launch gives the argument to the kernel."""
+    if argument.is_scalar_input:
+        return show(scalar_value(argument, Name(argument.name)))
+    return f"{_PASS[argument.arg_type]} {argument.name}"
+
+
+def _input(argument: Argument, ranks: tuple[int, int]) -> dict[str, Any]:
+    entry = {"name": argument.name, "type": argument.dtype.dtype.name, "rank": _rank(*ranks)}
+    return entry | {"host": True} if argument.is_scalar_input else entry
+
+
+def _attr(argument: Argument) -> dict[str, Any]:
+    entry: dict[str, Any] = {"name": argument.name, "kind": argument.dtype.dtype.attr_kind}
+    default = argument.default if isinstance(argument, ParamArg) else None
+    return entry if default is None else entry | {"default": default}
+
+
 def _op(plan: Plan) -> dict[str, Any]:
     ranks = plan.shapes.ranks
     op: dict[str, Any] = {
         "name": plan.name,
         "version": plan.version,
         "doc": plan.doc(),
-        "inputs": [
-            {"name": a.name, "type": a.dtype.dtype.name, "rank": _rank(*ranks[a.name])} for a in plan.of(ArgType.INPUT)
-        ],
+        "inputs": [_input(a, ranks[a.name]) for a in plan.of(ArgType.INPUT)],
         "outputs": [
             {"name": a.name, "type": a.dtype.dtype.name, "shape": plan.shapes.outputs[a.name]}
             for a in plan.of(ArgType.OUTPUT)
         ],
-        "attrs": [{"name": a.name, "kind": a.dtype.dtype.attr_kind} for a in plan.of(ArgType.PARAM)],
+        "attrs": [_attr(a) for a in plan.of(ArgType.PARAM)],
         "vars": [[name, show(expr)] for name, expr in plan.shapes.variables.items()],
     }
     if plan.shapes.conditions:
         op["valid"] = " and ".join(plan.shapes.conditions)
-        op["valid_text"] = "the sizes do not fit " + " and ".join(plan.shapes.patterns)
+        scalars = [f"{a.name}[1]" for a in plan.arguments if a.is_scalar_input]
+        op["valid_text"] = "the sizes do not fit " + " and ".join([*scalars, *plan.shapes.patterns])
     choices: list[dict[str, Any]] = []
     for i, variant in enumerate(plan.variants):
         guards = variant.guards()
         choices.append(({"guards": guards} if guards else {}) | {"kernel": kernel_id(plan, i)})
-    launch = {"grid": plan.grid, "args": [f"{_PASS[a.arg_type]} {a.name}" for a in plan.arguments], "variants": choices}
+    launch = {"grid": plan.grid, "args": [_pass(a) for a in plan.arguments], "variants": choices}
     op["plans"] = [{"combo": 0, "device": "cpu", "tactic": 1, "launches": [launch]}]
     return op
 

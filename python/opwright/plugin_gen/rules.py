@@ -4,9 +4,11 @@
     Q[*] -> Out[*]                       the shape of Q
     Q[b, h, s, *] -> L[b, h, s, *]       '*' stands for the sizes that are left, of the first tensor of the rule
     Q[b, h, s, *] : s /// 128 -> blocks  a DimSizeArg
+    count[] -> out[count]                count is a scalar InputArg: its value
 
 On the left stand names, whole numbers (the size must be that) or `_`. On the right stand expressions over those names, the
-parameters and the DimSizeArgs. Names of sizes belong to their rule; `tensor[a, b]` means rank 2, a trailing `*` any more.
+parameters, the scalar inputs and the DimSizeArgs. Names of sizes belong to their rule; `tensor[a, b]` means rank 2, a
+trailing `*` any more.
 """
 
 from __future__ import annotations
@@ -24,6 +26,16 @@ MAX_RANK = 16
 _SCALARS = (ArgType.PARAM, ArgType.DIM_SIZE)
 
 
+def scalar_value(argument: Argument, name: Name) -> Expr:
+    """What a name of a scalar stands for in expressions: a scalar input is the one element of a tensor."""
+    return Op("value", (name, Num(0))) if argument.is_scalar_input else name
+
+
+def is_integer_scalar(argument: Argument) -> bool:
+    """Whether expressions may use the argument."""
+    return (argument.arg_type in _SCALARS or argument.is_scalar_input) and argument.dtype.dtype.kind != "float"
+
+
 @dataclass
 class Pattern:
     """A tensor of a rule with its sizes; `rest` is a trailing '*'."""
@@ -32,6 +44,7 @@ class Pattern:
     dims: list[Expr]
     rest: bool
     column: int
+    columns: list[int]  # of the sizes
 
 
 @dataclass
@@ -45,6 +58,12 @@ class Rule:
     expr: Expr | None = None
     target: str = ""
     target_column: int = 0
+
+    def fail(self, column: int, message: str, hint: str = "") -> InputError:
+        """An error that points into the rule."""
+        return InputError(
+            f"{self.what}, column {column}: {message}", detail=f"{self.text}\n{' ' * (column - 1)}^", hint=hint
+        )
 
 
 @dataclass
@@ -95,15 +114,17 @@ class _RuleParser(Parser):
         tensor, column = self.name("the name of a tensor")
         self.need("[", f"'[' after {tensor!r}")
         dims: list[Expr] = []
+        columns: list[int] = []
         while True:
             if self.literal("*"):
                 self.need("]", "']': '*' comes last")
-                return Pattern(tensor, dims, True, column)
+                return Pattern(tensor, dims, True, column, columns)
             if not dims and self.literal("]"):  # a scalar tensor
-                return Pattern(tensor, dims, False, column)
+                return Pattern(tensor, dims, False, column, columns)
+            columns.append(self.peek()[2])
             dims.append(self.expression())
             if self.literal("]"):
-                return Pattern(tensor, dims, False, column)
+                return Pattern(tensor, dims, False, column, columns)
             self.need(",", "',' or ']'")
 
     def rule(self) -> Rule:
@@ -119,10 +140,10 @@ class _RuleParser(Parser):
         if rest:
             raise self.fail(repr(rest[0]), "the end", len(self.text) - len(rest) + 1, _RULE_HINT)
         for pattern in rule.left:
-            for dim in pattern.dims:
+            for dim, column in zip(pattern.dims, pattern.columns, strict=True):
                 if not isinstance(dim, Name | Num):
                     raise self.fail(
-                        f"{show(dim)!r} in {pattern.tensor}[...]", "a name or a number", pattern.column,
+                        f"{show(dim)!r} in {pattern.tensor}[...]", "a name or a number", column,
                         "name the size on the left and compute with it on the right",
                     )  # fmt: skip
         return rule
@@ -161,7 +182,10 @@ class _Solver:
 
     def solve(self) -> Shapes:
         inputs = [a for a in self.by_name.values() if a.arg_type is ArgType.INPUT]
-        self.shapes.ranks = {a.name: (0, MAX_RANK) for a in inputs}
+        for a in inputs:
+            self.shapes.ranks[a.name] = (0, 1) if a.is_scalar_input else (0, MAX_RANK)
+            if a.is_scalar_input:
+                self.shapes.conditions.append(f"numel({a.name}) == 1")
         for rule in self.rules:
             local, rest = self.bind_left(rule)
             if rule.expr is not None:
@@ -188,10 +212,8 @@ class _Solver:
         argument = self.by_name.get(name)
         if argument is None or argument.arg_type is not wanted:
             found = f"{name!r}" if argument is None else f"{name!r} ({type(argument).__name__})"
-            raise InputError(
-                f"{rule.what}, column {column}: found {found}, expected {role} (one of {', '.join(known) or 'none'})",
-                detail=f"{rule.text}\n{' ' * (column - 1)}^",
-                hint=similar(name, known),
+            raise rule.fail(
+                column, f"found {found}, expected {role} (one of {', '.join(known) or 'none'})", similar(name, known)
             )
         return argument
 
@@ -199,7 +221,14 @@ class _Solver:
         """Names of the left side, and the pattern that '*' on the right continues."""
         local: dict[str, Dim] = {}
         for pattern in rule.left:
-            self.kind(rule, pattern.tensor, ArgType.INPUT, pattern.column, "an input before '->' or ':'")
+            argument = self.kind(rule, pattern.tensor, ArgType.INPUT, pattern.column, "an input before '->' or ':'")
+            if argument.is_scalar_input:
+                if pattern.dims or pattern.rest:
+                    raise rule.fail(
+                        pattern.column, f"found sizes of {pattern.tensor!r}, which is {argument.dtype}, expected none",
+                        f"write {pattern.tensor}[], and {pattern.tensor} on the right for its value",
+                    )  # fmt: skip
+                continue
             self.rank(rule, pattern)
             for axis, dim in enumerate(pattern.dims):
                 here = Dim(pattern.tensor, axis)
@@ -220,47 +249,46 @@ class _Solver:
     def rank(self, rule: Rule, pattern: Pattern) -> None:
         count = len(pattern.dims)
         low, high = (count, MAX_RANK) if pattern.rest else (count, count)
-        if count > MAX_RANK:
-            raise InputError(f"{rule.what}: {pattern.tensor} has {count} sizes, expected at most {MAX_RANK}")
+        self.few(rule, pattern, count)
         old_low, old_high = self.shapes.ranks[pattern.tensor]
         new = max(low, old_low), min(high, old_high)
         if new[0] > new[1]:
             other = self.read_as[pattern.tensor]
-            raise InputError(
-                f"{rule.what} reads {pattern.tensor} with {count} sizes, {other.what} ({other.text!r}) with "
+            raise rule.fail(
+                pattern.column,
+                f"found {pattern.tensor} with {count} sizes, but {other.what} ({other.text!r}) has it with "
                 f"{'at least ' if old_high == MAX_RANK else ''}{old_low}",
-                detail=rule.text,
-                hint="name the same number of sizes in every rule, or end the shorter one with '*'",
+                "name the same number of sizes in every rule, or end the shorter one with '*'",
             )
         if new != (old_low, old_high) or pattern.tensor not in self.read_as:
             self.shapes.ranks[pattern.tensor] = new
             self.read_as[pattern.tensor] = rule
+
+    @staticmethod
+    def few(rule: Rule, pattern: Pattern, count: int) -> None:
+        if count > MAX_RANK:
+            raise rule.fail(
+                pattern.column, f"found {pattern.tensor} with {count} sizes, expected at most {MAX_RANK}",
+                "a tensor has at most that many axes",
+            )  # fmt: skip
 
     def bind(self, rule: Rule, expr: Expr, local: dict[str, Dim]) -> Expr:
         def one(name: Name) -> Expr:
             if name.name in local:
                 return local[name.name]
             argument = self.by_name.get(name.name)
-            if argument is not None and argument.arg_type is ArgType.DIM_SIZE:
-                return name
-            if argument is not None and argument.arg_type is ArgType.PARAM:
-                if argument.dtype.dtype.kind == "float":
-                    raise InputError(
-                        f"{rule.what}, column {name.column}: parameter {name.name!r} is {argument.dtype}, "
-                        "expected an integer",
-                        detail=f"{rule.text}\n{' ' * (name.column - 1)}^",
-                    )
-                return name
-            known = [
-                *local,
-                *(a.name for a in self.by_name.values() if a.arg_type in _SCALARS and a.dtype.dtype.kind != "float"),
-            ]
-            raise InputError(
-                f"{rule.what}, column {name.column}: size {name.name!r} is not defined, expected one of "
-                f"{', '.join(known) or 'none'}",
-                detail=f"{rule.text}\n{' ' * (name.column - 1)}^",
-                hint=similar(name.name, known) or f"name it on the left of the rule, as in 'x[{name.name}, *]'",
-            )
+            if argument is not None and is_integer_scalar(argument):
+                return scalar_value(argument, name)
+            known = [*local, *(a.name for a in self.by_name.values() if is_integer_scalar(a))]
+            if argument is not None and not argument.dtype.is_tensor:
+                raise rule.fail(
+                    name.column, f"{type(argument).__name__} {name.name!r} is {argument.dtype}, expected an integer",
+                    f"use one of {', '.join(known)}" if known else "",
+                )  # fmt: skip
+            raise rule.fail(
+                name.column, f"size {name.name!r} is not defined, expected one of {', '.join(known) or 'none'}",
+                similar(name.name, known) or f"name it on the left of the rule, as in 'x[{name.name}, *]'",
+            )  # fmt: skip
 
         return resolve(expr, one)
 
@@ -269,8 +297,10 @@ class _Solver:
         self.kind(rule, target, ArgType.DIM_SIZE, rule.target_column, "a DimSizeArg after '->'")
         if target in self.definitions:
             other = self.definitions[target][0]
-            raise InputError(
-                f"DimSizeArg {target!r} has two rules: {other.text!r} and {rule.text!r}", hint="keep one of them"
+            raise rule.fail(
+                rule.target_column,
+                f"DimSizeArg {target!r} has two rules, the first is {other.text!r}",
+                "keep one of them",
             )
         assert rule.expr is not None
         self.definitions[target] = rule, self.bind(rule, rule.expr, local)
@@ -278,20 +308,17 @@ class _Solver:
     def output(self, rule: Rule, pattern: Pattern, local: dict[str, Dim], rest: Pattern | None) -> None:
         self.kind(rule, pattern.tensor, ArgType.OUTPUT, pattern.column, "an output after '->'")
         if pattern.tensor in self.shapes.outputs:
-            raise InputError(f"output {pattern.tensor!r} has two shape rules, the second is {rule.text!r}",
-                             hint="keep one of them")  # fmt: skip
+            raise rule.fail(pattern.column, f"output {pattern.tensor!r} has two shape rules", "keep one of them")
         if pattern.rest and rest is None:
-            raise InputError(
-                f"{rule.what}, column {pattern.column}: found '*' in {pattern.tensor}[...], expected '*' on the left too",
-                detail=f"{rule.text}\n{' ' * (pattern.column - 1)}^",
-                hint=f"write '{rule.left[0].tensor}[..., *]', or name every size",
-            )
+            raise rule.fail(
+                pattern.column, f"found '*' in {pattern.tensor}[...], expected '*' on the left too",
+                f"write '{rule.left[0].tensor}[..., *]', or name every size",
+            )  # fmt: skip
         shape = [show(self.bind(rule, dim, local)) for dim in pattern.dims]
         if pattern.rest:
             assert rest is not None
             shape.append(f"{rest.tensor}[{len(rest.dims)}:]")
-        if len(shape) > MAX_RANK:
-            raise InputError(f"{rule.what}: {pattern.tensor} has {len(shape)} sizes, expected at most {MAX_RANK}")
+        self.few(rule, pattern, len(shape))
         self.shapes.outputs[pattern.tensor] = shape
 
     def order(self) -> None:
@@ -304,12 +331,13 @@ class _Solver:
                 return
             if name in path:
                 cycle = [*path[path.index(name) :], name]
-                texts = "\n".join(self.definitions[n][0].text for n in cycle[:-1])
-                raise InputError(
-                    f"DimSizeArg {name!r} depends on itself: {' -> '.join(cycle)}",
-                    detail=texts,
-                    hint="compute one of them from the sizes of an input",
-                )
+                rule = self.definitions[name][0]
+                error = rule.fail(
+                    rule.target_column, f"DimSizeArg {name!r} depends on itself: {' -> '.join(cycle)}",
+                    "compute one of them from the sizes of an input",
+                )  # fmt: skip
+                error.detail += "".join(f"\n{self.definitions[n][0].text}" for n in cycle[1:-1])
+                raise error
             path.append(name)
             for used in names(self.definitions[name][1]):
                 if used in self.definitions:
