@@ -1,6 +1,11 @@
 """Everything that PluginGen's vocabulary can say, built and run: element types, scalars, constants, sizes, variants."""
 
+import inspect
 import itertools
+import shutil
+import subprocess
+import sys
+import typing
 
 import ml_dtypes
 import numpy as np
@@ -200,6 +205,48 @@ def test_versions_and_attributes(built, functional):
     x = np.ones((2, 6), np.float32)
     assert library.tiled(x, headsize=1).tolist() == functional.tiled(1, x).tolist()
     assert library.ramp(np.array(1, np.float32), np.zeros(1, np.float16), np.array([3])).tolist() == [1, 1, 1]
+
+
+USE = """
+import functional
+import numpy as np
+import torch
+
+x = np.ones((2, 6), np.float32)
+reveal_type(functional.tiled(3, x, scale=2.0))
+reveal_type(functional.tiled(headsize=3, x=torch.ones(2, 6)))
+reveal_type(functional.ramp(1.0, 0.5, 3))
+functional.ramp(1.0, 0.5, "x")
+functional.pass_i32(1.5, x, 3)
+"""
+
+
+def test_types_of_the_functions(built, functional, tmp_path):
+    """A strict check of the file itself and of calls; torch is a stub here, because mypy reads the real one for long."""
+    shutil.copy(built.functional, tmp_path / "functional.py")
+    (tmp_path / "torch.pyi").write_text("class Tensor: ...\ndef ones(*sizes: int) -> Tensor: ...\n")
+    (tmp_path / "use.py").write_text(USE)
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", tmp_path, "functional.py", "use.py"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    notes = [line.split(": ", 1)[1] for line in done.stdout.splitlines()[:-1]]
+    assert notes == [
+        'note: Revealed type is "numpy.ndarray[Any, Any]"',
+        'note: Revealed type is "torch.Tensor"',
+        'note: Revealed type is "numpy.ndarray[Any, Any]"',
+        'error: Value of type variable "Array" of "ramp" cannot be "str"  [type-var]',
+        'error: Argument 1 to "pass_i32" has incompatible type "float"; expected "int"  [arg-type]',
+    ]
+    hints = typing.get_type_hints(functional.ramp)
+    assert hints["start"] == functional.Array | float and hints["count"] == functional.Array | int
+    assert str(inspect.signature(functional.tiled)) == (
+        "(headsize: 'int', x: 'Array', *, scale: 'float' = 0.5, rows: 'int' = 2) -> 'Array'"
+    )
+    text = functional.tiled.__doc__
+    assert "headsize: int32 value\n" in text and "scale: float64 value, 0.5 unless given\n" in text
+    assert "x: float32 tensor, rank 2" in text and "out: float32 tensor [rows, cdiv(x.1, 2), headsize]" in text
+    assert "count: int64 number, or a tensor of one element" in functional.ramp.__doc__
 
 
 HINTED = """
