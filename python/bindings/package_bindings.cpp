@@ -414,15 +414,17 @@ nb::list stagesOf(const std::vector<std::pair<std::string, double>> &stages) {
   return list;
 }
 
-nb::dict build(nb::dict request, const std::string &workspace, std::string archive, std::string dumpDir) {
+nb::dict build(nb::dict request, const std::string &workspace, std::string archive, std::string dumpDir,
+               std::string sourcesDir) {
   package::Request checked;
   try {
     checked = requestOf(request);
   } catch (const BadRequest &bad) {
     raise(bad);
   }
-  driver::BuildOptions options{workspace, archive.empty() ? findArchive() : std::move(archive), OPW_VERSION, 2,
-                               std::move(dumpDir)};
+  driver::BuildOptions options{workspace,          archive.empty() ? findArchive() : std::move(archive),
+                               OPW_VERSION,        2,
+                               std::move(dumpDir), std::move(sourcesDir)};
   Result<driver::BuildReport> report = [&] {
     nb::gil_scoped_release released;
     return driver::buildPlugin(checked, options);
@@ -476,8 +478,9 @@ void bindPackage(nb::module_ &m) {
   missingTool = type;
   m.attr("MissingToolError") = nb::steal(nb::handle(type));
   m.def("build", &build, nb::arg("request"), nb::arg("workspace"), nb::arg("runtime_archive") = "",
-        nb::arg("dump_dir") = "",
-        "Builds the plugin library of a request in its workspace. Returns library, bytes, glibc, compiled, reused and "
+        nb::arg("dump_dir") = "", nb::arg("sources_dir") = "",
+        "Builds the plugin library of a request in its workspace, and its sources in sources_dir. Returns library, "
+        "bytes, glibc, compiled, reused and "
         "stages, a list of (name, milliseconds).");
   m.def("package", &packageObjects, nb::arg("request"), nb::arg("objects"), nb::arg("workspace"),
         nb::arg("runtime_archive") = "",

@@ -109,12 +109,15 @@ def build_command(
 def plugin_gen_command(
     workspace: Annotated[Path, typer.Option("--workspace", help="folder for everything that is built")],
     kernel_config: Annotated[
-        Path, typer.Option("--kernel_config", "--kernel-config", help="file with KERNELS = [KernelMetaData(...)]")
+        Path, typer.Option("--kernel_config", "--kernel-config", help="Python with KERNELS = [KernelMetaData(...)], or YAML")
     ],
     namespace: Annotated[str, typer.Option("--namespace", help="namespace of the operators in every host")] = "triton",
     targets: Annotated[
         str, typer.Option("--targets", help="what to compile for, separated by commas")
     ] = "cpu:x86-64-v3,cpu:x86-64-v4",
+    emit_sources: Annotated[
+        Path | None, typer.Option("--emit-sources", help="folder for the plugin as C, assembly and a CMake project")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
     tensorrt_llm_include_path: Annotated[str, typer.Option("--tensorrt_llm_include_path", **_IGNORED)] = "",
     trt_lib_dir: Annotated[str, typer.Option("--trt_lib_dir", **_IGNORED)] = "",
@@ -127,15 +130,16 @@ def plugin_gen_command(
 
     levels = parse_targets(targets)
     with _progress("plugin-gen") as stage:
-        report = plugin_gen(workspace, kernel_config, namespace, levels, stage)
+        report = plugin_gen(workspace, kernel_config, namespace, levels, stage, emit_sources)
     for warning in report.warnings:
         print(f"opwright: warning: {warning}", file=sys.stderr)
     if as_json:
         print(json.dumps(report.as_dict(), indent=1))
         return
     _print_stages(", ".join(report.ops), report.stages)
-    for path in (report.library, report.functional):
-        print(path)
+    for path in (report.library, report.functional, report.sources):
+        if path:
+            print(path)
 
 
 _Library = Annotated[Path, typer.Argument(metavar="LIB.so", help="a plugin library")]

@@ -64,11 +64,14 @@ def import_core() -> ModuleType:
     return _core
 
 
-def run_core(core: Any, request: dict[str, Any], workspace: Path, roots: Sequence[Path] = ()) -> dict[str, Any]:
-    """The native build. Its errors keep their text, with lines of the sources below `roots`; a missing linker has the exit
-    code of a missing tool."""
+def run_core(
+    core: Any, request: dict[str, Any], workspace: Path, roots: Sequence[Path] = (), sources: Path | None = None
+) -> dict[str, Any]:
+    """The native build, with the plugin's sources in a folder where one is given. Its errors keep their text, with lines of
+    the files below `roots`; a missing linker has the exit code of a missing tool."""
+    more = {"sources_dir": str(sources.absolute())} if sources else {}
     try:
-        return dict(core.build(request, str(workspace), dump_dir=os.environ.get("OPW_DUMP_DIR", "")) or {})
+        return dict(core.build(request, str(workspace), dump_dir=os.environ.get("OPW_DUMP_DIR", ""), **more) or {})
     except OSError as e:
         raise _unwritable(workspace, e) from e
     except core.MissingToolError as e:

@@ -101,6 +101,7 @@ KernelObject asObject(CompiledKernel compiled, const std::string &level) {
   object.level = level;
   object.object = std::move(compiled.object);
   object.entry = std::move(compiled.entry);
+  object.assembly = std::move(compiled.assembly);
   object.scratchBytes = compiled.scratchBytes;
   object.grain = compiled.grain;
   object.ordered = compiled.ordered;
@@ -116,13 +117,14 @@ std::string entryName(const Job &job) {
   return "opw_k_" + job.key.substr(0, 16) + "_" + level;
 }
 
-void compileJob(Job &job, const std::string &ttir, const std::string &dumpDir, const CompileFunction &compile) {
+void compileJob(Job &job, const std::string &ttir, const BuildOptions &how, const CompileFunction &compile) {
   CompileOptions options;
   options.level = job.level;
   options.entry = entryName(job);
   options.argsDisjoint = job.disjoint;
-  if (!dumpDir.empty())
-    options.dumpDir = dumpDir + "/" + job.kernel->id + "." + job.level;
+  options.assembly = !how.sourcesDir.empty();
+  if (!how.dumpDir.empty())
+    options.dumpDir = how.dumpDir + "/" + job.kernel->id + "." + job.level;
   Result<CompiledKernel> compiled = compile(ttir, options);
   if (compiled) {
     job.object = asObject(std::move(*compiled), job.level);
@@ -187,13 +189,13 @@ Result<BuildReport> buildPlugin(const Request &request, const BuildOptions &opti
   std::vector<Job> jobs = planJobs(request, *texts, options);
   std::vector<Job *> missing;
   for (Job &job : jobs) {
-    if (options.dumpDir.empty())
+    if (options.dumpDir.empty() && options.sourcesDir.empty()) // the cache has no texts
       job.object = package::readCache(cache, job.key);
     if (!job.object)
       missing.push_back(&job);
   }
   onThreads(options.threads, missing.size(),
-            [&](size_t i) { compileJob(*missing[i], texts->at(missing[i]->kernel->id), options.dumpDir, compile); });
+            [&](size_t i) { compileJob(*missing[i], texts->at(missing[i]->kernel->id), options, compile); });
   Diagnostics failures;
   for (Job *job : missing) {
     // The levels of one kernel fail alike: say it once.
@@ -217,7 +219,7 @@ Result<BuildReport> buildPlugin(const Request &request, const BuildOptions &opti
     objects.push_back(std::move(*job.object));
   }
   Result<package::Packaged> packaged = package::packagePlugin(
-      request, objects, {options.workspace, options.runtimeArchive, "opwright " + options.version});
+      request, objects, {options.workspace, options.runtimeArchive, "opwright " + options.version, options.sourcesDir});
   if (!packaged)
     return packaged.diagnostics();
   report.stages.insert(report.stages.end(), packaged->stages.begin(), packaged->stages.end());

@@ -20,6 +20,8 @@ struct BuildOptions {
   /// If set: every kernel is compiled, whatever the cache has, and dumps its stages in the folder <kernel>.<level> of
   /// it.
   std::string dumpDir{};
+  /// If set: every kernel is compiled, and the sources of the plugin go there (package/emit_sources.h).
+  std::string sourcesDir{};
 };
 
 struct BuildReport {

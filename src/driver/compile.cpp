@@ -115,7 +115,8 @@ Result<CompiledKernel> compileStages(std::string_view ttir, const CompileOptions
                             .fpFusion = options.fpFusion,
                             .order = *order,
                             .debugInfo = options.debugInfo,
-                            .dump = !options.dumpDir.empty()};
+                            .dump = !options.dumpDir.empty(),
+                            .assembly = options.assembly};
   const ir::Function &function = plan->functions.front();
   auto emitted = stages.run("emit", [&] { return cpu::emit(*plan, function, emission); });
   if (!emitted)
@@ -125,6 +126,8 @@ Result<CompiledKernel> compileStages(std::string_view ttir, const CompileOptions
   stages.dump("object.s", emitted->assembly);
 
   kernel.object = std::move(emitted->object);
+  if (options.assembly)
+    kernel.assembly = std::move(emitted->assembly);
   kernel.scratchBytes = emitted->scratchBytes;
   kernel.name = function.name;
   for (ir::ValueId argument : function.arguments())

@@ -25,6 +25,7 @@ struct CompileOptions {
   std::string programOrder = "auto"; ///< a text of ir/program_order.h, or "auto": the compiler chooses
   bool debugInfo = false;            ///< DWARF in the object: Python lines, arguments, program ids
   bool explain = false;              ///< fill CompiledKernel::remarks
+  bool assembly = false;             ///< fill CompiledKernel::assembly
   /// If set: what each stage leaves goes there as NN_<stage>, with .ir for our IR, .ll for LLVM's, .s for assembly.
   std::string dumpDir{};
 };
@@ -38,6 +39,7 @@ struct Param {
 struct CompiledKernel {
   std::string object; ///< ELF relocatable; its one global symbol is `entry`, an opw_cpu_entry_t of plugin.h
   std::string entry;
+  std::string assembly;      ///< of the object, with CompileOptions::assembly
   std::string name;          ///< the kernel's name in TTIR
   uint64_t scratchBytes = 0; ///< per worker, 64-byte aligned
   std::vector<Param> params;

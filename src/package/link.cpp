@@ -92,23 +92,42 @@ Result<std::vector<std::string>> findLinker() {
   return d;
 }
 
+const std::vector<std::string> &linkOptions() {
+  static const std::vector<std::string> options{"-shared",
+                                                "-nostartfiles",
+                                                "-nodefaultlibs",
+                                                "-Wl,-Bsymbolic",
+                                                "-Wl,--no-undefined",
+                                                "-Wl,-z,now",
+                                                "-Wl,-z,relro",
+                                                "-Wl,-z,nodelete",
+                                                "-Wl,-z,noexecstack",
+                                                "-Wl,-z,text",
+                                                "-Wl,--gc-sections",
+                                                "-Wl,--hash-style=gnu",
+                                                "-Wl,--strip-debug",
+                                                "-Wl,--version-script=exports.map",
+                                                "-Wl,--build-id=sha1"};
+  return options;
+}
+
+std::string versionScript(const std::vector<std::string> &exports) {
+  std::string map = "{\n  global:\n";
+  for (const std::string &name : exports)
+    map += "    " + name + ";\n";
+  return map + "  local:\n    *;\n};\n";
+}
+
 Status link(const LinkRequest &request) {
   Result<std::vector<std::string>> linker = findLinker();
   if (!linker)
     return linker.diagnostics();
-  std::string map = "{\n  global:\n";
-  for (const std::string &name : request.exports)
-    map += "    " + name + ";\n";
-  map += "  local:\n    *;\n};\n";
-  if (Status written = writeFile(request.directory + "/exports.map", map); !written)
+  std::string script = request.directory + "/exports.map";
+  if (Status written = writeFile(script, versionScript(request.exports)); !written)
     return written;
 
   std::vector<std::string> command = *linker;
-  for (const char *flag :
-       {"-shared", "-nostartfiles", "-nodefaultlibs", "-Wl,-Bsymbolic", "-Wl,--no-undefined", "-Wl,-z,now",
-        "-Wl,-z,relro", "-Wl,-z,nodelete", "-Wl,-z,noexecstack", "-Wl,-z,text", "-Wl,--gc-sections",
-        "-Wl,--hash-style=gnu", "-Wl,--strip-debug", "-Wl,--version-script=exports.map", "-Wl,--build-id=sha1"})
-    command.push_back(flag);
+  command.insert(command.end(), linkOptions().begin(), linkOptions().end());
   command.push_back("-Wl,-soname," + request.soname);
   command.push_back("-o");
   command.push_back(request.output);

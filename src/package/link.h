@@ -22,6 +22,12 @@ struct LinkRequest {
 /// $CC (a command with arguments), else cc, gcc, clang: the first that is on PATH.
 Result<std::vector<std::string>> findLinker();
 
+/// The options of every link, but for names of files; the version script is exports.map.
+const std::vector<std::string> &linkOptions();
+
+/// The version script that hides all but `exports`.
+std::string versionScript(const std::vector<std::string> &exports);
+
 Status link(const LinkRequest &request);
 
 } // namespace opw::package

@@ -1,6 +1,7 @@
 #include "package/package.h"
 
 #include "package/arena.h"
+#include "package/emit_sources.h"
 #include "package/faces.h"
 #include "package/files.h"
 #include "package/link.h"
@@ -96,6 +97,12 @@ Result<Packaged> packagePlugin(const Request &request, const std::vector<KernelO
     return verified.diagnostics();
   result.glibc = verified->highestVersion;
   clock.stage("verify");
+
+  if (!options.sources.empty()) {
+    if (Status emitted = emitSources(options.sources, **tables, request, objects, points); !emitted)
+      return emitted.diagnostics();
+    clock.stage("sources");
+  }
 
   Result<std::string> bytes = readFile(built);
   if (bytes)

@@ -14,6 +14,7 @@ struct PackageOptions {
   std::string workspace; ///< the result is W/output/<library>; the work is done in a fresh directory of W
   std::string archive;   ///< libopwright_runtime.a
   std::string producer;  ///< one line: who made it
+  std::string sources{}; ///< if set: a folder for the plugin's sources (emit_sources.h)
 };
 
 struct Packaged {

@@ -123,8 +123,9 @@ struct Request {
 struct KernelObject {
   std::string kernel; ///< id of its KernelRequest
   std::string level;
-  std::string object; ///< ELF relocatable
-  std::string entry;  ///< its symbol
+  std::string object;     ///< ELF relocatable
+  std::string entry;      ///< its symbol
+  std::string assembly{}; ///< its text, where sources are wanted
   uint64_t scratchBytes = 0;
   int64_t grain = 1;
   bool ordered = false;

@@ -187,6 +187,8 @@ opw_attr_value_t intAttr(int64_t value) {
   return v;
 }
 
+std::string testInclude() { return OPW_TEST_INCLUDE; }
+
 std::string runtimeArchive() { return OPW_TEST_ARCHIVE; }
 
 } // namespace opw::testing

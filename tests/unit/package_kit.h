@@ -71,7 +71,8 @@ Outcome run(const opw_api_t &api, const opw_op_t *op, std::vector<const opw_tens
 opw_attr_value_t floatAttr(double value);
 opw_attr_value_t intAttr(int64_t value);
 
-/// Where libopwright_runtime.a of this build is.
+/// Where libopwright_runtime.a of this build is, and the public headers.
 std::string runtimeArchive();
+std::string testInclude();
 
 } // namespace opw::testing

@@ -9,6 +9,7 @@ target_compile_definitions(opw_package_kit PRIVATE "OPW_TEST_INCLUDE=\"${PROJECT
 add_dependencies(opw_package_kit opwright_runtime)
 
 opw_add_test(package_plugin_test SOURCES "${_here}/package_plugin_test.cpp" LINK opw_package_kit)
+opw_add_test(package_sources_test SOURCES "${_here}/package_sources_test.cpp" LINK opw_package_kit)
 opw_add_test(package_ops_test SOURCES "${_here}/package_ops_test.cpp" LINK opw_package_kit)
 opw_add_test(package_bounds_test SOURCES "${_here}/package_bounds_test.cpp" LINK opw_package_kit)
 opw_add_test(package_expression_test SOURCES "${_here}/package_expression_test.cpp" LINK opw_package)

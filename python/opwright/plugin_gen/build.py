@@ -31,6 +31,7 @@ class Report:
     ops: list[str]
     stages: list[tuple[str, float]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    sources: Path | None = None  # folder of the plugin's sources
 
     def as_dict(self) -> dict[str, Any]:
         """For --json."""
@@ -40,14 +41,16 @@ class Report:
             "ops": self.ops,
             "stages": [{"name": name, "ms": round(ms, 3)} for name, ms in self.stages],
             "warnings": self.warnings,
+            "sources": str(self.sources) if self.sources else None,
         }
 
 
 def plugin_gen(
     workspace: Path, config: Path, namespace: str = "triton", cpu_levels: Sequence[str] = CPU_LEVELS,
-    progress: Progress = lambda stage: None,
+    progress: Progress = lambda stage: None, sources: Path | None = None,
 ) -> Report:  # fmt: skip
-    """Builds the plugin library of a configuration. Raises OpwrightError; the previous output is untouched then."""
+    """Builds the plugin library of a configuration, and its sources in a folder where one is given. Raises OpwrightError; the
+    previous output is untouched then."""
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", namespace):
         raise InputError(f"namespace {namespace!r}, expected letters, digits and '_'", hint="--namespace triton")
     config = config.absolute()
@@ -59,12 +62,13 @@ def plugin_gen(
         plans = plan_kernels(kernels, config)
     core = import_core()
     with locked(workspace):
-        return _build(core, workspace, plans, namespace, cpu_levels, clock)
+        return _build(core, workspace, plans, namespace, cpu_levels, clock, sources)
 
 
 def _build(
-    core: Any, workspace: Path, plans: Sequence[Plan], namespace: str, cpu_levels: Sequence[str], clock: Clock
-) -> Report:
+    core: Any, workspace: Path, plans: Sequence[Plan], namespace: str, cpu_levels: Sequence[str], clock: Clock,
+    sources: Path | None,
+) -> Report:  # fmt: skip
     texts: dict[str, str] = {}
     for plan in plans:
         with clock.stage(f"TTIR of {plan.name} ({len(plan.variants)} variants)"):
@@ -87,7 +91,7 @@ def _build(
         output.mkdir(exist_ok=True)
     start = time.perf_counter()
     clock.progress("plugin")
-    report = run_core(core, request, workspace, [plan.file.parent for plan in plans])
+    report = run_core(core, request, workspace, [plan.file.parent for plan in plans], sources)
     with writing(workspace):
         built = Path(workspace, report.get("library") or f"output/{LIBRARY}")
         if built != library:
@@ -103,4 +107,5 @@ def _build(
         for plan in plans
         for name in plan.unchecked
     ]
-    return Report(library, wrapper, [f"{namespace}::{plan.name}" for plan in plans], clock.stages, warnings)
+    ops = [f"{namespace}::{plan.name}" for plan in plans]
+    return Report(library, wrapper, ops, clock.stages, warnings, sources and sources.absolute())

@@ -113,6 +113,17 @@ std::string generate(llvm::Module &module, llvm::TargetMachine &machine, llvm::C
   return std::string(bytes);
 }
 
+/// `.prefalign N, label, nop` is LLVM's own, for functions that are long enough; every assembler has `.p2align N`.
+std::string plainAlignment(std::string text) {
+  constexpr std::string_view kTheirs = ".prefalign\t", kOurs = ".p2align\t";
+  for (size_t at = 0; (at = text.find(kTheirs, at)) != text.npos; at += kOurs.size()) {
+    size_t end = text.find('\n', at), comma = std::min(text.find(',', at), end);
+    text.erase(comma, end - comma);
+    text.replace(at, kTheirs.size(), kOurs);
+  }
+  return text;
+}
+
 std::string textOf(const llvm::Module &module) {
   std::string text;
   llvm::raw_string_ostream stream(text);
@@ -167,10 +178,11 @@ Result<EmittedObject> emit(const ir::Module &module, const ir::Function &plan, c
     }
     optimize(target, machine);
     result.times.emplace_back("optimize", clock.lap());
-    if (options.dump) {
+    if (options.dump)
       result.optimizedIr = textOf(target);
+    if (options.dump || options.assembly) {
       std::unique_ptr<llvm::Module> copy = llvm::CloneModule(target);
-      result.assembly = generate(*copy, machine, llvm::CodeGenFileType::AssemblyFile);
+      result.assembly = plainAlignment(generate(*copy, machine, llvm::CodeGenFileType::AssemblyFile));
       clock.lap();
     }
     result.object = generate(target, machine, llvm::CodeGenFileType::ObjectFile);

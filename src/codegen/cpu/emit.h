@@ -20,6 +20,7 @@ struct EmitOptions {
   ir::ProgramOrder order{};         ///< of the programs in a range
   bool debugInfo = false;           ///< DWARF: lines, arguments, program ids
   bool dump = false;                ///< keep the texts of EmittedObject
+  bool assembly = false;            ///< keep the assembly alone
   bool verify = false;              ///< run LLVM's verifier, for tests and debugging
 };
 
@@ -27,7 +28,8 @@ struct EmittedObject {
   std::string object;
   uint64_t scratchBytes = 0;                         ///< memory that a worker's opw_cpu_scratch_t must have
   std::vector<std::pair<std::string, double>> times; ///< stages and their milliseconds
-  std::string llvmIr, optimizedIr, assembly;         ///< with EmitOptions::dump
+  std::string llvmIr, optimizedIr;                   ///< with EmitOptions::dump
+  std::string assembly; ///< with EmitOptions::dump or ::assembly, for GNU's and LLVM's assembler
 };
 
 /// Emits one plan function of the module. Thread-safe. An op or type that has no emission is refused with its source
