@@ -109,7 +109,8 @@ def build_command(
 def plugin_gen_command(
     workspace: Annotated[Path, typer.Option("--workspace", help="folder for everything that is built")],
     kernel_config: Annotated[
-        Path, typer.Option("--kernel_config", "--kernel-config", help="Python with KERNELS = [KernelMetaData(...)], or YAML")
+        Path,
+        typer.Option("--kernel_config", "--kernel-config", help="Python with KERNELS = [KernelMetaData(...)], or YAML"),
     ],
     namespace: Annotated[str, typer.Option("--namespace", help="namespace of the operators in every host")] = "triton",
     targets: Annotated[

@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,7 +46,7 @@ def built(tmp_path_factory):
     config = write_config(folder / "src", ADD, SCALE, MATRIX)
     with open(folder / "src/kernels.py", "a") as f:
         f.write(MATRIX_KERNEL)
-    return plugin_gen(folder / "w", config), folder
+    return plugin_gen(folder / "w", config, sources=folder / "sources"), folder
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +104,52 @@ def test_the_same_library_from_two_places(built, tmp_path):
     again = plugin_gen(tmp_path / "elsewhere/w", folder / "src/kernel_config.py")
     assert again.library.read_bytes() == report.library.read_bytes()
     assert again.functional.read_bytes() == report.functional.read_bytes()
+
+
+def test_the_sources_build_to_the_same_plugin(built, functional, tmp_path):
+    """With CMake and a C compiler: equal tables, equal bits."""
+    report, folder = built
+    package = Path(opwright.__file__).parent
+    configure = [
+        "cmake",
+        "-S",
+        report.sources,
+        "-B",
+        tmp_path / "build",
+        f"-DOPWRIGHT_DIR={package}",
+        "-DCMAKE_C_FLAGS=-Werror",
+    ]
+    for command in (configure, ["cmake", "--build", tmp_path / "build", "-j2"]):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    library = tmp_path / "build" / report.library.name
+    shutil.copy(report.functional, library.parent)
+    again = run_file(library.parent / "functional.py", "functional_of_sources", "functional.py")
+    ours, theirs = opwright.load(report.library), opwright.load(library)
+    read = opwright.loader._Tables.from_address
+    assert bytes(read(ours._library.tables).hash) == bytes(read(theirs._library.tables).hash)
+    assert [ours[n].signature() for n in ours] == [theirs[n].signature() for n in theirs]
+    assert [ours[n].dtypes for n in ours] == [theirs[n].dtypes for n in theirs]
+    rng = np.random.default_rng(1)
+    room = rng.standard_normal(4001).astype(np.float32)
+    matrix = rng.integers(-9, 9, (5, 17, 8), np.int32)
+    for start in (0, 1):  # aligned or not: another variant
+        x = room[start : start + 4000]
+        for call in (
+            lambda f, x=x: [f.add_kernel(x, x)],
+            lambda f, x=x: f.scale_kernel(0.3, x.astype(np.float16)),
+            lambda f: f.shift_rows(3, True, matrix),
+        ):
+            assert [out.tobytes() for out in call(functional)] == [out.tobytes() for out in call(again)]
+    text = (report.sources / "plugin_tables.c").read_text()
+    assert "/* n = x.0 */" in text and "/* (n + 1023) // 1024 */" in text and str(folder) not in text
+    start = (report.sources / "kernels/shift_rows.v0.x86-64-v3.s").read_text().splitlines()[0]
+    assert start.startswith("# shift_rows of kernels.py, line ") and start.endswith(
+        ", compiled for x86-64-v3: an opw_cpu_entry_t."
+    )
+    done = subprocess.run(["cmake", "-S", report.sources, "-B", tmp_path / "other", "-DOPWRIGHT_DIR=nowhere"],
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    assert done.returncode != 0 and "found no opwright in 'nowhere'" in done.stderr
 
 
 def run(config, workspace, *more, **env):
@@ -163,6 +211,10 @@ def test_an_operation_that_the_compiler_lacks(tmp_path):
 
 
 def test_json_has_every_stage(tmp_path):
-    done = run(write_config(tmp_path / "src", ADD), tmp_path / "w", "--json", "--targets", "cpu:x86-64-v3")
+    config = write_config(tmp_path / "src", ADD)
+    done = run(config, tmp_path / "w", "--json", "--targets", "cpu:x86-64-v3", "--emit-sources", tmp_path / "sources")
     report = json.loads(done.stdout)
-    assert done.returncode == 0 and {"compile", "link"} <= {stage["name"] for stage in report["stages"]}
+    assert done.returncode == 0 and {"compile", "link", "sources"} <= {stage["name"] for stage in report["stages"]}
+    assert report["sources"] == str(tmp_path / "sources")
+    kernels = sorted(path.name for path in (tmp_path / "sources/kernels").iterdir())
+    assert kernels == [f"add_kernel.v{i}.x86-64-v3.s" for i in range(3)]

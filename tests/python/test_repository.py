@@ -251,6 +251,26 @@ def test_examples_of_a_page_run(root, tmp_path, page, prints):
     assert found == prints
 
 
+def test_plugin_gen_page_runs(root, tmp_path):
+    """Every block is a file or a command, in their order; the YAML form gives the library that the Python form gave."""
+    libraries = []
+    for language, text in FENCE.findall((root / "docs/plugin_gen.md").read_text()):
+        if language != "sh":
+            (tmp_path / re.match(r"# (\w+\.\w+)\n", text)[1]).write_text(text)
+        commands = text.strip().splitlines() if language == "sh" else ["python use.py"] if "# use.py" in text else []
+        for command in commands:
+            words = shlex.split(command)
+            program = {"opwright": [sys.executable, "-m", "opwright"], "python": [sys.executable], "cmake": ["cmake"]}
+            done = subprocess.run([*program[words[0]], *words[1:]], cwd=tmp_path, text=True, capture_output=True)
+            assert done.returncode == 0, done.stdout + done.stderr
+            if words[0] == "python":
+                assert [done.stdout.strip()] == re.findall(r"^print\(.*\)  # (.*)$", text, re.MULTILINE)
+            if words[0] == "opwright":
+                libraries.append((tmp_path / "work/output/libtriton_plugins.so").read_bytes())
+    assert len(libraries) == 3 and len(set(libraries)) == 1
+    assert (tmp_path / "sources/build/libtriton_plugins.so").is_file()
+
+
 def test_table_of_versions_is_what_the_conformance_suite_knows(root):
     spec = importlib.util.spec_from_file_location("later", root / "tests/conformance/later.py")
     module = importlib.util.module_from_spec(spec)
