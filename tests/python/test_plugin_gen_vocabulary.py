@@ -2,6 +2,7 @@
 
 import inspect
 import itertools
+import json
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from package_kit import kernel_object
 import opwright
 from opwright import _core
 from opwright.dtypes import DTYPES
+from opwright.plugin.build import build as build_definitions
 from opwright.plugin_gen.build import plugin_gen
 from opwright.plugin_gen.config import load_config, run_file
 from opwright.plugin_gen.request import build_request, kernel_path, plan_kernels
@@ -205,6 +207,67 @@ def test_versions_and_attributes(built, functional):
     x = np.ones((2, 6), np.float32)
     assert library.tiled(x, headsize=1).tolist() == functional.tiled(1, x).tolist()
     assert library.ramp(np.array(1, np.float32), np.zeros(1, np.float16), np.array([3])).tolist() == [1, 1, 1]
+
+
+def test_in_onnx_runtime(built, functional):
+    """Scalar inputs are tensors of one element, parameters attributes; one with a default may be left out."""
+    onnx, ort = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
+    value, node, float32 = onnx.helper.make_tensor_value_info, onnx.helper.make_node, onnx.TensorProto.FLOAT
+    graph = onnx.helper.make_graph(
+        [node("ramp", ["start", "step", "count"], ["line"], domain="triton"),
+         node("tiled", ["x"], ["tiles"], domain="triton", headsize=3)],
+        "g",
+        [value("start", float32, []), value("step", onnx.TensorProto.FLOAT16, [1]), value("count", onnx.TensorProto.INT64, []),
+         value("x", float32, ["b", "l"])],
+        [value("line", float32, ["n"]), value("tiles", float32, [2, "h", 3])],
+    )  # fmt: skip
+    opsets = [onnx.helper.make_opsetid("", 18), onnx.helper.make_opsetid("triton", 7)]  # ramp is version 7
+    model = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=9)
+    options = ort.SessionOptions()
+    options.register_custom_ops_library(str(built.library))
+    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    x = np.arange(12, dtype=np.float32).reshape(2, 6)
+    for count in (0, 70):
+        feeds = {"start": np.array(1, np.float32), "step": np.array([2], np.float16), "count": np.array(count), "x": x}
+        line, tiles = session.run(None, feeds)
+        np.testing.assert_array_equal(line, functional.ramp(1, 2, count))
+        np.testing.assert_array_equal(tiles, functional.tiled(3, x))
+
+
+DEFINITION = """
+import opwright.plugin as trtp
+from all import tiled
+from opwright import trt
+
+@trtp.register("triton::tiled", ranks={"x": 2})
+def desc(x: trtp.TensorDesc, headsize: int, scale: float = 0.5, rows: int = 2) -> trtp.TensorDesc:
+    return trtp.from_shape_expr((rows, trtp.cdiv(x.shape_expr[1], 2), headsize), trt.float32)
+
+@trtp.autotune("triton::tiled")
+def tune(x, outputs):
+    return [trtp.AutoTuneCombination("FP32, FP32", "LINEAR")]
+
+@trtp.aot_impl("triton::tiled")
+def aot(x, headsize, scale, rows, outputs, tactic):
+    b, l = x.shape_expr[0], x.shape_expr[1]
+    return trtp.launch(tiled, (rows, trtp.cdiv(l, 2), 1), (outputs[0], x, b * l, headsize, scale, rows, l))
+"""
+
+
+def test_a_definition_of_the_same_operator_says_the_same(built, functional):
+    """Both vocabularies meet in the build request: sizes, grid and attributes are the same texts, results the same bits."""
+    folder = built.library.parents[2]
+    file = folder / "src/deeper/kernels/define.py"
+    file.write_text(DEFINITION)
+    library = build_definitions(file, folder / "libtiled.so", ["x86-64-v3"], workspace=folder / "w2").library
+    ours, theirs = (json.loads((folder / w / "request.json").read_text())["ops"] for w in ("w", "w2"))
+    ours, (theirs,) = next(op for op in ours if op["name"] == "tiled"), theirs
+    assert ours["outputs"][0]["shape"] == theirs["outputs"][0]["shape"] == ["rows", "cdiv(x.1, 2)", "headsize"]
+    assert ours["attrs"] == theirs["attrs"]
+    grids = [op["plans"][0]["launches"][0]["grid"] for op in (ours, theirs)]
+    assert grids == [["rows", "cdiv(cols, 2)", "1"], ["rows", "cdiv(x.1, 2)", "1"]]
+    x = np.arange(12, dtype=np.float32).reshape(2, 6)
+    assert functional.tiled(5, x, rows=3).tobytes() == opwright.load(library).tiled(x, headsize=5, rows=3).tobytes()
 
 
 USE = """
