@@ -84,6 +84,8 @@ def test_every_type():
         ('InputArg("y"', 'InputArg("x"', "two arguments are named 'x'"),
         ('InputArg("y"', 'InputArg("class"', "the name is 'class', expected a Python identifier"),
         ('InputArg("y"', 'InputArg("true"', "'true' is a word of shape expressions"),
+        ('InputArg("y"', 'InputArg("_op_y"', "'_op_y' is a word of shape expressions or functional.py"),
+        ('InputArg("y", Type("tensor[fp32]"))', 'Argument("y", Type("tensor[fp32]"), arg_type="INPUT")', "argument 'y' has the arg_type 'INPUT', expected an ArgType"),
         ('OutputArg("out", Type("tensor[fp32]"))', 'OutputArg("out", Type("fp32"))', "OutputArg 'out' is fp32, expected a tensor"),
         ('InputArg("y", Type("tensor[fp32]"))', 'InputArg("y", Type("fp8e5"))', "InputArg 'y' is the scalar fp8e5, expected a type of 16 bits or more"),
         ('InputArg("y", Type("tensor[fp32]"))', 'ParamArg("y", Type("fp8e4nv"))', "ParamArg 'y' is the scalar fp8e4nv, expected a type of 16 bits or more"),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import subprocess
 import sys
 
@@ -10,9 +11,10 @@ from plugin_gen_kit import ADD, KERNELS, SCALE, FakeCore, write_config
 
 from opwright.errors import InputError, MissingError
 from opwright.plugin_gen import build, core, yaml_form
-from opwright.plugin_gen.config import load_config
+from opwright.plugin_gen.config import check_kernel, load_config
 from opwright.plugin_gen.core import Constexpr, DimSizeArg, InputArg, KernelMetaData, OutputArg, ParamArg, Type
 from opwright.plugin_gen.request import plan_kernels
+from opwright.plugin_gen.rules import parse_rules, solve
 
 YAML = """\
 - name: add_kernel
@@ -105,9 +107,15 @@ def test_what_plugingen_writes_is_read():
         "copy_kernel", [InputArg("x", tensor), OutputArg("out", tensor), Constexpr(64)], ["x[*] -> out[*]"], 0
     )
     with pytest.raises(InputError, match="kernel_file is ''"):
-        from opwright.plugin_gen.config import check_kernel
-
         check_kernel(kernel)
+    for old, new, message in (
+        ("- - - x\n", "- x\n- - - x\n", "<yaml>:2:3: the arguments is 'x', expected a list"),
+        ("    - value: 64", "", "<yaml>:16:5: found a list of 1, expected a name and what it is"),
+    ):
+        assert old in PLUGINGENS
+        with pytest.raises(InputError) as e:
+            KernelMetaData.load_from_yaml(yaml_str=PLUGINGENS.replace(old, new))
+        assert message in str(e.value)
 
 
 def test_no_object_is_made_of_a_tag(tmp_path):
@@ -234,6 +242,27 @@ def test_texts_refused(text, message):
     with pytest.raises(InputError) as e:
         yaml_form.load_kernels(text, "f.yaml")
     assert message in str(e.value), str(e.value)
+
+
+def test_damaged_texts_are_read_or_refused():
+    """Never another error, whatever is cut out or put in."""
+    rng = random.Random(5)
+    pieces = ["[", "]", "{", "}", ":", "*", "&a ", "*a", "<<: *a", "- ", "\n", "\n  ", '"', "'", "!!python/tuple ", "!!int ", "|", "#",
+              ",", "?", "~", "-1", ".inf", "2026-01-01", "tensor[fp32]", "x", "\t", "%", "@", "\x00", "ä", "---", "!<"]  # fmt: skip
+    read = 0
+    for _ in range(600):
+        text = rng.choice([YAML, PLUGINGENS])
+        for _ in range(rng.randint(1, 3)):
+            at, cut = rng.randrange(len(text)), rng.choice([0, 0, 1, 3, 10])
+            text = text[:at] + rng.choice(pieces) + text[at + cut :]
+        try:
+            for kernel in yaml_form.load_kernels(text, "f.yaml"):
+                check_kernel(kernel)
+                solve(kernel.arguments, parse_rules(kernel.shape_infer_rules))
+                read += kernel == KernelMetaData.load_from_yaml(yaml_str=kernel.to_yaml())
+        except InputError as e:
+            assert str(e)
+    assert read > 20
 
 
 def test_files_that_cannot_be_read(tmp_path):

@@ -167,7 +167,7 @@ def check_kernel(kernel: KernelMetaData) -> None:
         name in _FOLDERS
         or name in vars(native)
         or hasattr(builtins, name)
-        or name in ("Array", "TypeVar", "TYPE_CHECKING")
+        or name in ("Array", "TypeVar", "TYPE_CHECKING", "torch")
     ):
         raise InputError(
             f"kernel_name {name!r} is a name that functional.py or the workspace needs",
@@ -210,9 +210,10 @@ def check_kernel(kernel: KernelMetaData) -> None:
 
 def _check_argument(io: Argument, index: int, seen: set[str]) -> None:
     _identifier(io.name, f"ios[{index}]: the name")
-    if io.name in RESERVED:
+    if io.name in RESERVED or io.name.startswith("_op_"):
         raise InputError(
-            f"ios[{index}]: the name {io.name!r} is a word of shape expressions", hint="choose another name"
+            f"ios[{index}]: the name {io.name!r} is a word of shape expressions or functional.py",
+            hint="choose another name",
         )
     if io.name in seen:
         raise InputError(
@@ -226,6 +227,10 @@ def _check_argument(io: Argument, index: int, seen: set[str]) -> None:
             f"argument {io.name!r} has the type {io.dtype!r}, expected a Type", hint="Type('tensor[fp16]')"
         )
     kind = type(io).__name__
+    if not isinstance(io.arg_type, ArgType):
+        raise InputError(
+            f"argument {io.name!r} has the arg_type {io.arg_type!r}, expected an ArgType", hint="ArgType.INPUT"
+        )
     if io.arg_type is ArgType.OUTPUT and not io.dtype.is_tensor:
         raise InputError(
             f"{kind} {io.name!r} is {io.dtype}, expected a tensor", hint=f"write Type('tensor[{io.dtype}]')"

@@ -72,6 +72,8 @@ def _function(plan: Plan, namespace: str) -> str:
     parameters, inputs, outputs = plan.of(ArgType.PARAM), plan.of(ArgType.INPUT), plan.of(ArgType.OUTPUT)
     given = _tuple([a.name for a in parameters]), _tuple([a.name for a in inputs])
     result = "Array" if len(outputs) == 1 else f"tuple[{', '.join(['Array'] * len(outputs))}]"
+    taken = {a.name for a in plan.arguments}
+    local = next(name for name in ("result", "_result", "_results") if name not in taken)
     specs = [_spec("Scalar", a) if a.is_scalar_input else _spec("Input", a, *ranks[a.name]) for a in inputs]
     lines = [
         "",
@@ -86,8 +88,8 @@ def _function(plan: Plan, namespace: str) -> str:
         "",
         f"def {_signature(plan)}:",
         *_docstring(plan),
-        f"    result: {result} = _op_{plan.name}({given[0]}, {given[1]})",
-        "    return result",
+        f"    {local}: {result} = _op_{plan.name}({given[0]}, {given[1]})",
+        f"    return {local}",
     ]
     return "\n".join(lines) + "\n"
 

@@ -117,8 +117,11 @@ class _Reader:
     def pairs(self, node: Any, what: str) -> Iterator[tuple[str, Any, Any]]:
         """Key, its node and the value's of a mapping, or of the OrderedDict that PluginGen writes. Each key is there once."""
         if isinstance(node, self.yaml.SequenceNode) and node.tag.endswith(":collections.OrderedDict"):
-            items = [item for part in node.value for item in part.value]
-            pairs = [tuple(item.value) for item in items if len(item.value) == 2]
+            items = [item for part in node.value for item in self.items(part, what)]
+            pairs = [tuple(self.items(item, what)) for item in items]
+            for item, pair in zip(items, pairs, strict=True):
+                if len(pair) != 2:
+                    raise self.fail(item, f"found a list of {len(pair)}, expected a name and what it is: {what}")
         elif isinstance(node, self.yaml.MappingNode):
             own = {id(key) for key, _ in node.value}
             self.loader.flatten_mapping(node)  # '<<: *other'
