@@ -130,6 +130,9 @@ def test_the_sources_build_to_the_same_plugin(built, functional, tmp_path):
     assert bytes(read(ours._library.tables).hash) == bytes(read(theirs._library.tables).hash)
     assert [ours[n].signature() for n in ours] == [theirs[n].signature() for n in theirs]
     assert [ours[n].dtypes for n in ours] == [theirs[n].dtypes for n in theirs]
+    exported = [subprocess.run(["nm", "-D", "--defined-only", path], capture_output=True, text=True, check=True).stdout.split()
+                for path in (report.library, library)]  # fmt: skip
+    assert exported[0][2::3] == exported[1][2::3] and "__tvm_ffi_add_kernel" in exported[1]
     rng = np.random.default_rng(1)
     room = rng.standard_normal(4001).astype(np.float32)
     matrix = rng.integers(-9, 9, (5, 17, 8), np.int32)

@@ -34,6 +34,7 @@ package::AttrRequest attr(const char *name, const char *kind, package::AttrDefau
 /// sample::add, and an op with something of everything that a request can say.
 package::Request everything() {
   package::Request r = addRequest();
+  r.faces.push_back("tvmffi");
   r.kernels[1].id = "weird \"id\" */ ?\?/ \xc3\xa4 1";
   r.ops[0].plans[0].launches[0].variants[1].kernel = r.kernels[1].id;
   package::OpRequest op;
@@ -122,11 +123,12 @@ TEST(PackageSources, TheCompiledTextHasTheTablesOfTheLibrary) {
 
   // Compiled by any C compiler, and linked with the same objects.
   std::string command = "cd " + (folder / "sources") + " && cc -std=c11 -O0 -fPIC -Wall -Wextra -Werror -I" +
-                        testInclude() + " -c plugin_tables.c -o tables.o";
+                        testInclude() + " -c plugin_tables.c -o tables.o && cc -c stubs.s";
   ASSERT_EQ(std::system(command.c_str()), 0) << text;
-  package::LinkRequest link{folder / "sources", {"tables.o"},   runtimeArchive(), {"opw_library", "RegisterCustomOps"},
+  package::EntryPoints points = package::entryPoints(request);
+  package::LinkRequest link{folder / "sources", {"tables.o", "stubs.o", "-Wl,-u,opw_library,-u,RegisterCustomOps"},
+                            runtimeArchive(),   points.exports(),
                             "again.so",         request.library};
-  link.objects.push_back("-Wl,-u,opw_library,-u,RegisterCustomOps");
   for (const package::KernelObject &o : objects) {
     writeAll(folder / ("sources/" + o.entry + ".o"), o.object);
     link.objects.push_back(o.entry + ".o");
@@ -135,6 +137,15 @@ TEST(PackageSources, TheCompiledTextHasTheTablesOfTheLibrary) {
   ASSERT_TRUE(linked) << render(linked.diagnostics());
   Plugin again(folder / "sources/again.so");
   EXPECT_EQ(text, textOf(again, request, objects));
+  ASSERT_GT(points.stubs.size(), 1u);
+  for (const std::string &name : points.exports()) {
+    const auto *theirs = static_cast<const char *>(again.symbol(name.c_str()));
+    const auto *ours = static_cast<const char *>(library.symbol(name.c_str()));
+    ASSERT_TRUE(theirs && ours) << name;
+    if (name.starts_with("__tvm_ffi_")) { // endbr64, the number of the op, and the jump's first byte
+      EXPECT_EQ(std::memcmp(theirs, ours, 11), 0) << name;
+    }
+  }
   for (const char *op : {"add", "all"})
     EXPECT_EQ(again.library->api->check(again.op("sample", op), nullptr), OPW_OK) << op;
 }
