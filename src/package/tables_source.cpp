@@ -1,14 +1,19 @@
 #include "package/tables_source.h"
 
+#include "package/c_text.h"
 #include "package/names.h"
 
 #include <cctype>
-#include <cmath>
-#include <cstdio>
 #include <set>
 
 namespace opw::package {
 namespace {
+
+using c::comment;
+using c::enumerator;
+using c::Family;
+using c::Fields;
+using c::literal;
 
 // Every member is printed below. A struct that grows must grow here too.
 static_assert(sizeof(opw_tables_t) == 120 && sizeof(opw_op_t) == 320 && sizeof(opw_io_t) == 56 &&
@@ -21,186 +26,6 @@ static_assert(sizeof(opw_tables_t) == 120 && sizeof(opw_op_t) == 320 && sizeof(o
 
 struct Refusal {
   std::string what;
-};
-
-struct Named {
-  uint32_t value;
-  const char *name;
-};
-
-constexpr Named kOperations[] = {{OPW_X_INT, "INT"},
-                                 {OPW_X_POOL, "POOL"},
-                                 {OPW_X_DIM, "DIM"},
-                                 {OPW_X_DIM_AT, "DIM_AT"},
-                                 {OPW_X_RANK, "RANK"},
-                                 {OPW_X_NUMEL, "NUMEL"},
-                                 {OPW_X_STRIDE, "STRIDE"},
-                                 {OPW_X_PRESENT, "PRESENT"},
-                                 {OPW_X_COUNT, "COUNT"},
-                                 {OPW_X_SUMDIM, "SUMDIM"},
-                                 {OPW_X_ATTR, "ATTR"},
-                                 {OPW_X_ATTR_AT, "ATTR_AT"},
-                                 {OPW_X_ATTR_LEN, "ATTR_LEN"},
-                                 {OPW_X_VALUE, "VALUE"},
-                                 {OPW_X_VAR, "VAR"},
-                                 {OPW_X_SIZE, "SIZE"},
-                                 {OPW_X_ITEMSIZE, "ITEMSIZE"},
-                                 {OPW_X_FPOOL, "FPOOL"},
-                                 {OPW_X_FATTR, "FATTR"},
-                                 {OPW_X_FATTR_AT, "FATTR_AT"},
-                                 {OPW_X_ADD, "ADD"},
-                                 {OPW_X_SUB, "SUB"},
-                                 {OPW_X_MUL, "MUL"},
-                                 {OPW_X_FDIV, "FDIV"},
-                                 {OPW_X_CDIV, "CDIV"},
-                                 {OPW_X_MOD, "MOD"},
-                                 {OPW_X_MIN, "MIN"},
-                                 {OPW_X_MAX, "MAX"},
-                                 {OPW_X_EQ, "EQ"},
-                                 {OPW_X_NE, "NE"},
-                                 {OPW_X_LT, "LT"},
-                                 {OPW_X_LE, "LE"},
-                                 {OPW_X_AND, "AND"},
-                                 {OPW_X_OR, "OR"},
-                                 {OPW_X_NOT, "NOT"},
-                                 {OPW_X_NEG, "NEG"},
-                                 {OPW_X_ABS, "ABS"},
-                                 {OPW_X_NPOW2, "NPOW2"},
-                                 {OPW_X_SELECT, "SELECT"},
-                                 {OPW_X_FADD, "FADD"},
-                                 {OPW_X_FSUB, "FSUB"},
-                                 {OPW_X_FMUL, "FMUL"},
-                                 {OPW_X_FDIVF, "FDIVF"},
-                                 {OPW_X_FMIN, "FMIN"},
-                                 {OPW_X_FMAX, "FMAX"},
-                                 {OPW_X_FNEG, "FNEG"},
-                                 {OPW_X_FSQRT, "FSQRT"},
-                                 {OPW_X_FLT, "FLT"},
-                                 {OPW_X_FEQ, "FEQ"},
-                                 {OPW_X_I2F, "I2F"},
-                                 {OPW_X_FLOOR, "FLOOR"},
-                                 {OPW_X_CEIL, "CEIL"},
-                                 {OPW_X_ROUND, "ROUND"}};
-constexpr Named kAttrKinds[] = {{OPW_ATTR_NONE, "NONE"},       {OPW_ATTR_INT, "INT"},       {OPW_ATTR_FLOAT, "FLOAT"},
-                                {OPW_ATTR_BOOL, "BOOL"},       {OPW_ATTR_STRING, "STRING"}, {OPW_ATTR_BYTES, "BYTES"},
-                                {OPW_ATTR_INTS, "INTS"},       {OPW_ATTR_FLOATS, "FLOATS"}, {OPW_ATTR_BOOLS, "BOOLS"},
-                                {OPW_ATTR_STRINGS, "STRINGS"}, {OPW_ATTR_TENSOR, "TENSOR"}, {OPW_ATTR_ENUM, "ENUM"},
-                                {OPW_ATTR_DTYPE, "DTYPE"}};
-constexpr Named kSegments[] = {
-    {OPW_SEG_DIM, "DIM"}, {OPW_SEG_SLICE, "SLICE"}, {OPW_SEG_ATTR, "ATTR"}, {OPW_SEG_VALUES, "VALUES"}};
-constexpr Named kArguments[] = {{OPW_ARG_POINTER, "POINTER"},   {OPW_ARG_STRIDE, "STRIDE"},
-                                {OPW_ARG_PROGRAM, "PROGRAM"},   {OPW_ARG_ATTR, "ATTR"},
-                                {OPW_ARG_CONSTANT, "CONSTANT"}, {OPW_ARG_DESCRIPTOR, "DESCRIPTOR"},
-                                {OPW_ARG_NULL, "NULL"}};
-constexpr Named kGuards[] = {{OPW_GUARD_DIVISIBLE, "DIVISIBLE"}, {OPW_GUARD_EQUAL, "EQUAL"},
-                             {OPW_GUARD_AT_LEAST, "AT_LEAST"},   {OPW_GUARD_AT_MOST, "AT_MOST"},
-                             {OPW_GUARD_NULL, "NULL"},           {OPW_GUARD_SET, "SET"}};
-constexpr Named kLaunches[] = {{OPW_LAUNCH_KERNEL, "KERNEL"}, {OPW_LAUNCH_FILL, "FILL"}};
-constexpr Named kParams[] = {{OPW_PARAM_POINTER, "POINTER"},
-                             {OPW_PARAM_SCALAR, "SCALAR"},
-                             {OPW_PARAM_DROPPED, "DROPPED"},
-                             {OPW_PARAM_DESC_TMA, "DESC_TMA"},
-                             {OPW_PARAM_DESC_PLAIN, "DESC_PLAIN"}};
-constexpr Named kLevels[] = {{OPW_LEVEL_X86_64_V3, "X86_64_V3"},
-                             {OPW_LEVEL_X86_64_V4, "X86_64_V4"},
-                             {OPW_LEVEL_X86_64_V4_BF16, "X86_64_V4_BF16"},
-                             {OPW_LEVEL_X86_64_V4_AMX, "X86_64_V4_AMX"},
-                             {OPW_LEVEL_AARCH64, "AARCH64"},
-                             {OPW_LEVEL_AARCH64_SVE, "AARCH64_SVE"}};
-constexpr Named kIoFlags[] = {{OPW_IO_OPTIONAL, "OPTIONAL"}, {OPW_IO_VARIADIC, "VARIADIC"}, {OPW_IO_HOST, "HOST"},
-                              {OPW_IO_STRIDED, "STRIDED"},   {OPW_IO_SIZE, "SIZE"},         {OPW_IO_COMPACT, "COMPACT"},
-                              {OPW_IO_INPLACE, "INPLACE"}};
-constexpr Named kOpFlags[] = {{OPW_OP_NEEDS_MINOR, "NEEDS_MINOR"},
-                              {OPW_OP_DATA_DEPENDENT, "DATA_DEPENDENT"},
-                              {OPW_OP_MUTATES, "MUTATES"},
-                              {OPW_OP_NONDETERMINISTIC, "NONDETERMINISTIC"}};
-
-/// The enumerator of plugin.h, or the number where it has none.
-template <size_t N> std::string nameOf(const Named (&names)[N], const char *prefix, uint32_t value) {
-  for (const Named &n : names)
-    if (n.value == value)
-      return std::string(prefix) + n.name;
-  return std::to_string(value);
-}
-template <size_t N> std::string flagsOf(const Named (&names)[N], const char *prefix, uint32_t value) {
-  std::string text;
-  for (const Named &n : names)
-    if (value & n.value) {
-      text += (text.empty() ? "" : " | ") + std::string(prefix) + n.name;
-      value &= ~n.value;
-    }
-  return value == 0 ? text : text + (text.empty() ? "" : " | ") + std::to_string(value) + "u";
-}
-
-std::string dtypeOf(uint8_t dtype) {
-  std::string name = dtypeName(dtype);
-  for (char &c : name)
-    c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  return dtype == OPW_NONE ? "OPW_NONE" : "OPW_" + name;
-}
-
-std::string integer(int64_t v) {
-  if (v == INT64_MIN)
-    return "INT64_MIN";
-  return v >= INT32_MIN && v <= INT32_MAX ? std::to_string(v) : "INT64_C(" + std::to_string(v) + ")";
-}
-std::string small(int32_t v) { return v == INT32_MAX ? "INT32_MAX" : v == INT32_MIN ? "INT32_MIN" : std::to_string(v); }
-std::string real(double v) {
-  if (std::isnan(v))
-    return "__builtin_nan(\"\")";
-  if (std::isinf(v))
-    return v < 0 ? "-__builtin_inf()" : "__builtin_inf()";
-  char text[40];
-  std::snprintf(text, sizeof text, "%.17g", v);
-  if (std::string short17 = text; short17.find_first_of(".e") == short17.npos)
-    return short17 + ".0";
-  return text;
-}
-
-/// A string literal of ASCII alone, a line of it per line of the text.
-std::string literal(std::string_view text) {
-  std::string out = "\"";
-  for (size_t i = 0; i < text.size(); ++i) {
-    auto c = static_cast<unsigned char>(text[i]);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += text[i];
-    } else if (c == '\n') {
-      out += i + 1 < text.size() ? "\\n\"\n    \"" : "\\n";
-    } else if (c < 32 || c > 126 || (c == '?' && i > 0 && text[i - 1] == '?')) { // no trigraphs
-      char octal[8];
-      std::snprintf(octal, sizeof octal, "\\%03o", c);
-      out += octal;
-    } else {
-      out += text[i];
-    }
-  }
-  return out + '"';
-}
-
-/// The designated initialisers of one struct; members that are zero are left out.
-class Fields {
-public:
-  Fields &add(const char *name, const std::string &value) {
-    if (!value.empty())
-      items.push_back("." + std::string(name) + " = " + value);
-    return *this;
-  }
-  Fields &count(const char *name, uint64_t value) { return add(name, value ? std::to_string(value) : ""); }
-  Fields &string(const char *name, const char *value) { return add(name, value ? literal(value) : ""); }
-  /// On one line, or a line per member.
-  std::string braced() const { return items.empty() ? "{0}" : "{" + joined(", ") + "}"; }
-  std::string lines() const { return items.empty() ? "{0}" : "{\n    " + joined(",\n    ") + "}"; }
-
-private:
-  std::vector<std::string> items;
-
-  std::string joined(const char *separator) const {
-    std::string text;
-    for (const std::string &item : items)
-      text += (text.empty() ? "" : separator) + item;
-    return text;
-  }
 };
 
 class Printer {
@@ -247,11 +72,6 @@ private:
     out += comment("The tables of " + std::string(tables.name) + ", made by " + tables.producer +
                    ": the structs of opwright/plugin.h, filled in. What is 0 is left out.") +
            "\n#include <opwright/plugin.h>\n";
-  }
-  static std::string comment(std::string text) {
-    for (size_t at; (at = text.find("*/")) != text.npos;)
-      text.replace(at, 2, "* /");
-    return "/* " + text + " */";
   }
   void section(const std::string &title) { out += "\n" + comment("---- " + title + " ----") + "\n\n"; }
 
@@ -307,9 +127,9 @@ private:
     std::vector<std::string> code;
     for (uint32_t i = 0; i < p.count; ++i)
       code.push_back(Fields()
-                         .add("op", nameOf(kOperations, "OPW_X_", p.code[i].op))
+                         .add("op", enumerator(Family::Operation, p.code[i].op))
                          .count("b", p.code[i].b)
-                         .add("imm", p.code[i].imm ? small(p.code[i].imm) : "")
+                         .number("imm", p.code[i].imm)
                          .braced());
     Fields f;
     f.add("code", array("opw_insn_t", wish, code)).count("count", p.count);
@@ -340,8 +160,8 @@ private:
       for (uint32_t p = 0; p < image.param_count; ++p) {
         const opw_param_t &param = image.params[p];
         params.push_back(Fields()
-                             .add("kind", nameOf(kParams, "OPW_PARAM_", param.kind))
-                             .add("dtype", param.dtype ? dtypeOf(param.dtype) : "")
+                             .add("kind", enumerator(Family::Param, param.kind))
+                             .add("dtype", param.dtype ? c::dtype(param.dtype) : "")
                              .count("rank", param.rank)
                              .count("desc", param.desc)
                              .count("offset", param.offset)
@@ -349,12 +169,12 @@ private:
       }
       std::string wish = "kernel_" + id + "_" + object.level;
       Fields f = table("opw_cpu_image_t");
-      f.add("level", nameOf(kLevels, "OPW_LEVEL_", image.level)).add("entry", object.entry);
+      f.add("level", enumerator(Family::Level, image.level)).add("entry", object.entry);
       f.add("params", array("opw_param_t", wish + "_params", params)).count("param_count", image.param_count);
       f.add("flags", image.flags == OPW_CPU_ORDERED ? "OPW_CPU_ORDERED"
                      : image.flags                  ? std::to_string(image.flags)
                                                     : "");
-      f.count("scratch_bytes", image.scratch_bytes).add("grain", image.grain ? integer(image.grain) : "");
+      f.count("scratch_bytes", image.scratch_bytes).number("grain", image.grain);
       images.push_back(define("opw_cpu_image_t", wish, f));
     }
     std::string bytes;
@@ -374,9 +194,9 @@ private:
     std::vector<std::string> items;
     for (uint32_t i = 0; i < v.count; ++i) {
       if (v.kind == OPW_ATTR_INTS)
-        items.push_back(integer(v.u.ints[i]));
+        items.push_back(c::integer(v.u.ints[i]));
       else if (v.kind == OPW_ATTR_FLOATS)
-        items.push_back(real(v.u.floats[i]));
+        items.push_back(c::real(v.u.floats[i]));
       else if (v.kind == OPW_ATTR_BOOLS)
         items.push_back(std::to_string(v.u.bools[i]));
       else if (v.kind == OPW_ATTR_STRINGS)
@@ -385,7 +205,7 @@ private:
     std::string u;
     switch (v.kind) {
     case OPW_ATTR_FLOAT:
-      u = ".f = " + real(v.u.f);
+      u = ".f = " + c::real(v.u.f);
       break;
     case OPW_ATTR_STRING:
       u = ".s = " + literal(v.u.s);
@@ -406,10 +226,10 @@ private:
     case OPW_ATTR_TENSOR:
       throw Refusal{"defaults of bytes and tensors"};
     default:
-      u = v.u.i ? ".i = " + integer(v.u.i) : "";
+      u = v.u.i ? ".i = " + c::integer(v.u.i) : "";
     }
     Fields f;
-    f.add("kind", nameOf(kAttrKinds, "OPW_ATTR_", v.kind)).count("count", v.count);
+    f.add("kind", enumerator(Family::Attr, v.kind)).count("count", v.count);
     return f.add("u", u.empty() ? "" : "{" + u + "}").braced();
   }
 
@@ -418,7 +238,7 @@ private:
     for (uint32_t i = 0; i < a.choice_count; ++i)
       choices.push_back(literal(a.choices[i]));
     Fields f = table("opw_attr_t");
-    f.add("kind", nameOf(kAttrKinds, "OPW_ATTR_", a.kind)).string("name", a.name).string("doc", a.doc);
+    f.add("kind", enumerator(Family::Attr, a.kind)).string("name", a.name).string("doc", a.doc);
     f.add("fallback", value(a.fallback, wish + "_default")).add("choices", strings(wish + "_choices", choices));
     return define("opw_attr_t", wish, f.count("choice_count", a.choice_count).count("list_length", a.list_length));
   }
@@ -428,13 +248,13 @@ private:
     for (uint32_t i = 0; i < t.seg_count; ++i) {
       const opw_seg_t &s = t.segs[i];
       Fields f;
-      f.add("kind", nameOf(kSegments, "OPW_SEG_", s.kind)).count("index", s.index);
-      f.add("from", s.from ? small(s.from) : "").add("to", s.to ? small(s.to) : "");
+      f.add("kind", enumerator(Family::Segment, s.kind)).count("index", s.index);
+      f.number("from", s.from).number("to", s.to);
       segs.push_back(f.add("dim", program(s.dim, wish + "_dim" + std::to_string(i), source.shape[i])).braced());
     }
     Fields f = table("opw_io_t");
-    f.add("flags", flagsOf(kIoFlags, "OPW_IO_", t.flags)).string("name", t.name).string("doc", t.doc);
-    f.count("typevar", t.typevar).add("alias", t.alias ? std::to_string(t.alias) : "");
+    f.add("flags", c::flags(Family::IoFlag, t.flags)).string("name", t.name).string("doc", t.doc);
+    f.count("typevar", t.typevar).number("alias", t.alias);
     f.count("rank_min", t.rank_min).count("rank_max", t.rank_max).count("align", t.align);
     f.count("variadic_min", t.variadic_min).count("seg_count", t.seg_count);
     f.add("segs", array("opw_seg_t", wish + "_shape", segs)).count("formats", t.formats);
@@ -451,7 +271,7 @@ private:
     std::string allowed;
     for (uint8_t d = 0; d < 32; ++d)
       if (t.allowed >> d & 1)
-        allowed += (allowed.empty() ? "" : " | ") + ("1u << " + (d <= OPW_F8E8M0 ? dtypeOf(d) : std::to_string(d)));
+        allowed += (allowed.empty() ? "" : " | ") + ("1u << " + (d <= OPW_F8E8M0 ? c::dtype(d) : std::to_string(d)));
     return define("opw_typevar_t", wish, table("opw_typevar_t").add("allowed", allowed).string("name", t.name));
   }
 
@@ -462,7 +282,7 @@ private:
       if (a.kind == OPW_ARG_DESCRIPTOR || a.kind == OPW_ARG_CONSTANT)
         throw Refusal{"descriptors and baked tensors as arguments"};
       Fields f;
-      f.add("kind", nameOf(kArguments, "OPW_ARG_", a.kind)).count("axis", a.axis).count("tensor", a.tensor);
+      f.add("kind", enumerator(Family::Argument, a.kind)).count("axis", a.axis).count("tensor", a.tensor);
       f.count("index", a.index).add("program", program(a.program, wish + "_arg" + std::to_string(i), source.args[i]));
       args.push_back(f.braced());
     }
@@ -472,9 +292,9 @@ private:
       std::vector<std::string> guards;
       for (uint32_t g = 0; g < v.guard_count; ++g)
         guards.push_back(Fields()
-                             .add("kind", nameOf(kGuards, "OPW_GUARD_", v.guards[g].kind))
+                             .add("kind", enumerator(Family::Guard, v.guards[g].kind))
                              .count("arg", v.guards[g].arg)
-                             .add("value", v.guards[g].value ? small(v.guards[g].value) : "")
+                             .number("value", v.guards[g].value)
                              .braced());
       Fields f;
       f.add("guards", array("opw_guard_t", name + "_guards", guards)).count("guard_count", v.guard_count);
@@ -484,7 +304,7 @@ private:
       variants.push_back(f.braced() + " " + comment(request.kernels[v.kernel].id));
     }
     Fields f = table("opw_launch_t");
-    f.add("kind", nameOf(kLaunches, "OPW_LAUNCH_", l.kind)).count("phase", l.phase);
+    f.add("kind", enumerator(Family::Launch, l.kind)).count("phase", l.phase);
     f.count("fill_tensor", l.fill_tensor).count("fill_byte", l.fill_byte).count("arg_count", l.arg_count);
     f.add("args", array("opw_arg_t", wish + "_args", args));
     f.add("variants", array("opw_variant_t", wish + "_variants", variants)).count("variant_count", l.variant_count);
@@ -500,7 +320,7 @@ private:
 
   std::string workspace(const opw_workspace_t &w, const std::string &wish, const WorkspaceRequest &source) {
     Fields f = table("opw_workspace_t");
-    f.count("align", w.align).add("dtype", dtypeOf(w.dtype));
+    f.count("align", w.align).add("dtype", c::dtype(w.dtype));
     f.add("elements", program(w.elements, wish + "_elements", source.elements));
     f.add("upper", program(w.upper, wish + "_upper", source.upper));
     return define("opw_workspace_t", wish, f);
@@ -539,7 +359,7 @@ private:
     section(std::string("op ") + o.ns + "::" + o.name);
     const std::string wish = o.name;
     Fields f = table("opw_op_t");
-    f.add("flags", flagsOf(kOpFlags, "OPW_OP_", o.flags)).count("min_minor", o.min_minor);
+    f.add("flags", c::flags(Family::OpFlag, o.flags)).count("min_minor", o.min_minor);
     f.add("version", std::to_string(o.version)).string("ns", o.ns).string("name", o.name).string("doc", o.doc);
     using Name = const std::string &;
     f.add("typevars", each("opw_typevar_t", o.typevars, o.typevar_count, wish + "_type",
@@ -558,7 +378,7 @@ private:
           program(o.vars[i], wish + "_var" + std::to_string(i), source.vars[i].first + " = " + source.vars[i].second));
     f.add("vars", array("opw_program_t", wish + "_vars", vars));
     f.add("combos", row("uint8_t", o.combos, size_t{o.combo_count} * o.typevar_count, wish + "_combos",
-                        [](uint8_t d) { return dtypeOf(d); }));
+                        [](uint8_t d) { return c::dtype(d); }));
     f.add("tactics", each("opw_tactic_t", o.tactics, o.tactic_count, wish + "_tactic",
                           [&](const opw_tactic_t &t, Name n, uint32_t) {
                             Fields g = table("opw_tactic_t").add("id", std::to_string(t.id)).string("text", t.text);
@@ -576,8 +396,8 @@ private:
               key += (key.empty() ? "" : ", ") + std::to_string(k);
             return g.add("key", "{" + key + "}").braced();
           }));
-    f.add("pool_i", row("int64_t", o.pool_i, o.pool_i_count, wish + "_integers", integer));
-    f.add("pool_f", row("double", o.pool_f, o.pool_f_count, wish + "_reals", real));
+    f.add("pool_i", row("int64_t", o.pool_i, o.pool_i_count, wish + "_integers", c::integer));
+    f.add("pool_f", row("double", o.pool_f, o.pool_f_count, wish + "_reals", c::real));
     f.count("typevar_count", o.typevar_count).count("input_count", o.input_count);
     f.count("output_count", o.output_count).count("attr_count", o.attr_count).count("size_count", o.size_count);
     f.count("var_count", o.var_count).count("combo_count", o.combo_count).count("tactic_count", o.tactic_count);
