@@ -35,6 +35,7 @@ def examine() -> list[Check]:
         ("numpy", True, "pip install numpy"),
         ("ml_dtypes", False, "pip install ml_dtypes (bfloat16 and float8 NumPy arrays)"),
         ("onnxruntime", False, "pip install onnxruntime"),
+        ("pyyaml", False, "pip install pyyaml (kernel configurations in YAML)"),
         ("torch", False, "pip install torch"),
     ):
         try:

@@ -38,6 +38,34 @@ def test_output(rule, expected):
     assert shapes([rule]).outputs["b"] == expected
 
 
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("a[m,n,k]:m*2+k+(n+1) -> s", "a.0 * 2 + a.2 + (a.1 + 1)"),
+        ("a[m,n,k]:m*(2+k)+n+1 -> s", "a.0 * (2 + a.2) + a.1 + 1"),
+        ("a[b, l, h]: l -> s", "a.1"),
+        ("a[m,n,k,*] : k -> s", "a.2"),
+        ("a[m] : m - -1 /// 2 -> s", "a.0 - cdiv(-1, 2)"),
+        ("a[m] : max(m, 1) // 2 * headsize -> s", "max(a.0, 1) // 2 * headsize"),
+    ],
+)
+def test_size(rule, expected):
+    found = shapes(["a[*] -> b[*]", rule], params=[ParamArg("headsize", Type("i32"))], sizes="s")
+    assert show(found.variables["s"]) == expected
+
+
+def test_one_rule_for_several_outputs():
+    assert shapes(["a[*] -> b[*], c[*]"], outputs="b c").outputs == {"b": ["a[0:]"], "c": ["a[0:]"]}
+    found = shapes(["a[m, *], d[n, *] -> b[n, *], c[n * 2]"], "a d", "b c")
+    assert found.outputs == {"b": ["d.0", "a[1:]"], "c": ["d.0 * 2"]} and found.ranks == {"a": (1, 16), "d": (1, 16)}
+
+
+def test_a_parameter_as_a_size():
+    rule = "a[b, l, h] -> b[b, h, l /// 256, headsize]"  # of PluginGen's tests, which only parse it
+    found = shapes([rule], params=[ParamArg("headsize", Type("i32"))])
+    assert found.outputs["b"] == ["a.0", "a.2", "cdiv(a.1, 256)", "headsize"]
+
+
 def test_several_outputs_and_ranks():
     found = shapes(
         ["Q[*] -> Out[*]", "Q[m,n,k,*] -> M[m,n,k]", "Q[m,n,k,*] -> L[m,n,k]", "Q[m,n,k,*] : m -> batch", "Q[m,n,k,*]:k->seq"],
