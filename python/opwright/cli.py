@@ -253,12 +253,13 @@ def verify_command(
 @app.command("inspect")
 def inspect_command(
     library: Annotated[Path, typer.Argument(help="a plugin library")],
+    unsealed: Annotated[bool, typer.Option("--unsealed", help="take a library that was made by hand")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Shows what a plugin library holds: operators, how they launch kernels, kernels."""
     from opwright.inspect import inspect, lines
 
-    found = inspect(library)
+    found = inspect(library, sealed=not unsealed)
     print(json.dumps(found, indent=1) if as_json else "\n".join(lines(found)))
 
 

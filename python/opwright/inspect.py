@@ -16,9 +16,9 @@ _GUARDS = {1: "% {} == 0", 2: "== {}", 3: ">= {}", 4: "<= {}", 5: "null", 6: "se
 _FILL = 2
 
 
-def inspect(path: str | os.PathLike[str]) -> dict[str, Any]:
+def inspect(path: str | os.PathLike[str], sealed: bool = True) -> dict[str, Any]:
     """What `opwright inspect --json` prints. Programs are infix texts as in a build request."""
-    library = load(path)
+    library = load(path, sealed)
     tables = library.tables
     sizes = _function_sizes(library.path)
     return {

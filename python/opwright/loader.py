@@ -249,9 +249,9 @@ class Library:
     A name without a version is the newest one. Iteration gives full names: of older versions with their number.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], sealed: bool = True) -> None:
         self.path = os.path.abspath(os.fspath(path))
-        self._address = library_address(open_library(self.path))
+        self._address = library_address(open_library(self.path, sealed))
         self.tables = _host.tables(self._address)
         self.name, self.producer = self.tables["name"], self.tables["producer"]
         self.abi = self.tables["abi_major"], self.tables["abi_minor"]
@@ -314,9 +314,13 @@ class Library:
         return op
 
 
-def load(path: str | os.PathLike[str]) -> Library:
-    """Opens a plugin library. It stays loaded for the life of the process."""
-    return Library(path)
+def load(path: str | os.PathLike[str], sealed: bool = True) -> Library:
+    """Opens a plugin library. It stays loaded for the life of the process.
+
+    A file that is damaged is refused before it is mapped (PluginError). One without a seal is taken with `sealed=False`:
+    a plugin made by hand has none, and only the frame of its file can be checked.
+    """
+    return Library(path, sealed)
 
 
 def dtype_number(name: str) -> int:

@@ -1,6 +1,7 @@
 """Calls an Opwright plugin library from Python. Needs NumPy; torch only when given torch tensors.
 
-This text also opens every generated functional.py, which must run without Opwright: it imports nothing of the package.
+This text also opens every generated functional.py, which must run without Opwright: it imports nothing of the package
+but seal.py, whose text stands there too.
 It follows opwright/plugin.h; the structures below are the part of that header that calls need.
 """
 
@@ -14,6 +15,8 @@ import sys
 from typing import Any
 
 import numpy as np
+
+from opwright.seal import check_file
 
 ABI_MAJOR = 0
 _MAX_RANK = 16
@@ -89,38 +92,16 @@ class _Library(ctypes.Structure):
     ]  # fmt: skip
 
 
-def check_elf(path: str) -> None:
-    """Refuses a file that is no shared library or is cut short: mapping a truncated one kills the process."""
-    try:
-        with open(path, "rb") as f:
-            size = os.fstat(f.fileno()).st_size
-            head = f.read(64)
-            if len(head) < 64 or head[:7] != b"\x7fELF\x02\x01\x01" or head[16:18] != b"\x03\x00":
-                raise PluginError(
-                    f"{path} is not a shared library (found {size} bytes without its header); build it again"
-                )
+def open_library(path: str | os.PathLike[str], sealed: bool = True) -> Any:
+    """The opw_library_t of a plugin. The library stays loaded for the life of the process.
 
-            def field(at: int, width: int) -> int:
-                return int.from_bytes(head[at : at + width], "little")
-
-            segments, sections = field(32, 8), field(40, 8)
-            entry, count = field(54, 2), field(56, 2)
-            end = max(segments + entry * count, sections + field(58, 2) * field(60, 2))
-            f.seek(min(segments, size))
-            table = f.read(entry * count)
-            for at in range(0, len(table) - 55, max(entry, 56)):
-                if table[at : at + 4] == b"\x01\0\0\0":  # PT_LOAD: offset and size in the file
-                    end = max(end, sum(int.from_bytes(table[at + o : at + o + 8], "little") for o in (8, 32)))
-    except OSError as e:
-        raise PluginError(f"{path} cannot be read ({e.strerror}); build the plugin again or correct the path") from e
-    if end > size:
-        raise PluginError(f"{path} is cut short: found {size} bytes, expected at least {end}; copy or build it again")
-
-
-def open_library(path: str | os.PathLike[str]) -> Any:
-    """The opw_library_t of a plugin. The library stays loaded for the life of the process."""
+    A damaged file is refused before it is mapped, and one without a seal unless `sealed` is False.
+    """
     path = os.path.abspath(os.fspath(path))
-    check_elf(path)
+    try:
+        checked = check_file(path, sealed)
+    except ValueError as e:
+        raise PluginError(str(e)) from e.__cause__
     try:
         handle = ctypes.CDLL(path)
         query = handle.opw_library
@@ -142,6 +123,10 @@ def open_library(path: str | os.PathLike[str]) -> Any:
         )
     if library.api.contents.struct_size < ctypes.sizeof(_Api):
         raise PluginError(f"{path} has an incomplete opw_api_t; build it again with this version of Opwright")
+    if checked is not None and ctypes.string_at(library.tables + 24, 32) != checked:  # opw_tables_t.hash
+        raise PluginError(
+            f"{path} is loaded already, from an earlier file of that name; start a new process, or load a copy that has another name"
+        )
     library.handle = handle
     return library
 

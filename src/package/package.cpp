@@ -5,6 +5,7 @@
 #include "package/faces.h"
 #include "package/files.h"
 #include "package/link.h"
+#include "package/seal.h"
 #include "package/sha256.h"
 #include "package/tables.h"
 #include "package/verify.h"
@@ -92,6 +93,8 @@ Result<Packaged> packagePlugin(const Request &request, const std::vector<KernelO
   clock.stage("link");
 
   std::string built = link.directory + "/" + link.output;
+  if (Status sealed = sealLibrary(built, (*tables)->hash); !sealed)
+    return sealed.diagnostics();
   Result<Verified> verified = verifyPlugin(built, exports);
   if (!verified)
     return verified.diagnostics();

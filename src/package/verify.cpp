@@ -1,6 +1,7 @@
 #include "package/verify.h"
 
 #include "opwright/plugin.h"
+#include "opwright/seal.hpp"
 #include "package/elf_read.h"
 #include "package/files.h"
 
@@ -193,6 +194,8 @@ Result<Verified> verifyPlugin(const std::string &path, const std::vector<std::st
   Result<Verified> verified = verifySymbols(*object, exports);
   if (!verified)
     return verified;
+  if (std::string refusal = opwright::checkFile(path).refusal; !refusal.empty())
+    return wrong(refusal);
   if (Status loaded = verifyByLoading(path); !loaded)
     return loaded.diagnostics();
   return verified;

@@ -10,13 +10,11 @@ import ml_dtypes
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from plugin_gen_kit import FakeCore, compile_fake_plugin, write_config
 
 import opwright
 from opwright import native
-from opwright.native import Input, Parameter, PluginError, check_elf
+from opwright.native import Input, Parameter, PluginError
 from opwright.plugin_gen import build
 from opwright.plugin_gen.config import run_file
 
@@ -208,36 +206,13 @@ def test_libraries_that_cannot_be_loaded(root, tmp_path, output):
         (tmp_path / "nowhere.so", "cannot be read .No such file"),
         (tmp_path, "cannot be read .Is a directory"),
         (tmp_path / "text.so", "is not a shared library"),
-        (sys.executable, "is not a shared library|cannot be loaded"),
+        (sys.executable, "is not a shared library|has no seal"),
     ):
         with pytest.raises(PluginError, match=message):
             opwright.load(path)
     shutil.copy(output / "functional.py", tmp_path)
     with pytest.raises(Exception, match=r"libtriton_plugins.so cannot be read .No such file"):
         run_file(tmp_path / "functional.py", "functional_without_library", "functional.py")
-
-
-def test_every_truncation_is_refused(output, tmp_path):
-    whole = (output / "libtriton_plugins.so").read_bytes()
-    path = tmp_path / "cut.so"
-    for size in [*range(0, 200), *range(200, len(whole), 97), len(whole) - 1]:
-        path.write_bytes(whole[:size])
-        with pytest.raises(PluginError, match="cut short|is not a shared library"):
-            check_elf(str(path))
-    check_elf(str(output / "libtriton_plugins.so"))
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.integers(0, 63), st.integers(0, 255))
-def test_a_damaged_header_is_an_error_or_fine(output, at, value):
-    data = bytearray((output / "libtriton_plugins.so").read_bytes())
-    data[at] = value
-    path = output.parent / "damaged.so"
-    path.write_bytes(data)
-    try:
-        check_elf(str(path))
-    except PluginError as e:
-        assert "build it again" in str(e)
 
 
 STRUCTS = {

@@ -33,8 +33,11 @@ if TYPE_CHECKING:
 
 def functional_source(plans: Sequence[Plan], namespace: str) -> str:
     """The text of functional.py."""
-    runtime = resources.files("opwright").joinpath("native.py").read_text(encoding="utf-8")
-    body = runtime.split('"""', 2)[2].lstrip("\n")  # without its docstring
+    body = _module("native.py")
+    once = [
+        line for line in _module("seal.py").splitlines() if not (line.startswith(("import ", "from ")) and line in body)
+    ]
+    body = body.replace("from opwright.seal import check_file", "\n".join(once).strip("\n"), 1)
     body = body.replace("from typing import Any\n", "from typing import TYPE_CHECKING, Any, TypeVar\n", 1)
     marker = "import numpy as np\n"
     body = body.replace(marker, marker + _TORCH, 1)
@@ -43,6 +46,12 @@ def functional_source(plans: Sequence[Plan], namespace: str) -> str:
     text = _HEAD.format(library=LIBRARY, index=index) + "\n" + body.rstrip("\n") + "\n"
     text += _TAIL.format(library=LIBRARY, names=names)
     return text + "".join(_function(plan, namespace) for plan in plans)
+
+
+def _module(name: str) -> str:
+    """The text of a module of this package, without its docstring."""
+    text = resources.files("opwright").joinpath(name).read_text(encoding="utf-8")
+    return text.split('"""', 2)[2].lstrip("\n")
 
 
 def _python_type(dtype: DType) -> str:
