@@ -66,6 +66,12 @@ inline const DTypeRow &rowOf(DType type) noexcept {
   auto i = static_cast<size_t>(type);
   return kDTypes[i < std::size(kDTypes) ? i : 0];
 }
+inline DType dtypeOf(uint8_t code, uint8_t bits) noexcept {
+  for (size_t i = 1; i < std::size(kDTypes); ++i)
+    if (kDTypes[i].code == code && kDTypes[i].bits == bits)
+      return static_cast<DType>(i);
+  return DType::none;
+}
 } // namespace detail
 
 inline const char *nameOf(DType type) noexcept { return detail::rowOf(type).name; }
@@ -120,7 +126,7 @@ public:
     for (int64_t s : *this) {
       if (s < 0 || (s > 0 && n > (uint64_t{1} << 62) / static_cast<uint64_t>(s)))
         throw Error(OPW_E_SHAPE,
-                    "found the shape " + text() + ", expected sizes of 0 or more and less than 2^62 elements");
+                    "found the shape " + text() + ", expected sizes of 0 or more and at most 2^62 elements");
       n *= static_cast<uint64_t>(s);
     }
     return n;

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from opwright.loader import Library as Library
     from opwright.loader import load as load
     from opwright.onnx_schemas import onnx_schemas as onnx_schemas
+    from opwright.paths import cmake_dir as cmake_dir
+    from opwright.paths import include_dir as include_dir
     from opwright.profiling import profile as profile
     from opwright.tensor import tensor as tensor
 
@@ -22,14 +24,18 @@ if TYPE_CHECKING:
 _LAZY = {
     "Library": "opwright.loader",
     "bind": "opwright.launch",
+    "cmake_dir": "opwright.paths",
     "cpu": "opwright.launch",
+    "include_dir": "opwright.paths",
     "load": "opwright.loader",
     "onnx_schemas": "opwright.onnx_schemas",
     "profile": "opwright.profiling",
     "set_threads": "opwright.launch",
     "tensor": "opwright.tensor",
 }
-__all__ = ["Library", "bind", "cpu", "load", "onnx_schemas", "profile", "set_threads", "tensor"]
+__all__ = [
+    "Library", "bind", "cmake_dir", "cpu", "include_dir", "load", "onnx_schemas", "profile", "set_threads", "tensor",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

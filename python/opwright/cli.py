@@ -56,8 +56,38 @@ def _print_stages(title: str, stages: Sequence[tuple[str, float]]) -> None:
     Console().print(table)
 
 
+def _print_path(name: str) -> Callable[[bool], None]:
+    def show(wanted: bool) -> None:
+        if wanted:
+            from opwright import paths
+
+            print(getattr(paths, name)())
+            raise typer.Exit
+
+    return show
+
+
 @app.callback()
-def _root() -> None:
+def _root(
+    cmake_dir: Annotated[
+        bool,
+        typer.Option(
+            "--cmake-dir",
+            is_eager=True,
+            callback=_print_path("cmake_dir"),
+            help="print the folder of the CMake package, for CMAKE_PREFIX_PATH",
+        ),
+    ] = False,
+    include_dir: Annotated[
+        bool,
+        typer.Option(
+            "--include-dir",
+            is_eager=True,
+            callback=_print_path("include_dir"),
+            help="print the folder of the C and C++ headers",
+        ),
+    ] = False,
+) -> None:
     """Compiles Triton kernels ahead of time to one plugin library for every host."""
 
 

@@ -61,6 +61,8 @@ def test_compiler_works_without_triton(environment):
 def test_headers_runtime_and_notices_are_there(environment):
     for name in (
         "include/opwright/plugin.h",
+        "include/opwright/plugin.hpp",
+        "lib/cmake/opwright/opwrightConfig.cmake",
         "lib/libopwright_runtime.a",
         "licenses/LICENSE",
         "licenses/NOTICE",

@@ -12,6 +12,7 @@ opw_add_test(package_plugin_test SOURCES "${_here}/package_plugin_test.cpp" LINK
 opw_add_test(package_sources_test SOURCES "${_here}/package_sources_test.cpp" LINK opw_package_kit)
 opw_add_test(package_ops_test SOURCES "${_here}/package_ops_test.cpp" LINK opw_package_kit)
 opw_add_test(package_bounds_test SOURCES "${_here}/package_bounds_test.cpp" LINK opw_package_kit)
+opw_add_test(plugin_face_test SOURCES "${_here}/plugin_face_test.cpp" LINK opw_package_kit ${CMAKE_DL_LIBS})
 opw_add_test(package_expression_test SOURCES "${_here}/package_expression_test.cpp" LINK opw_package)
 opw_add_test(runtime_pool_test SOURCES "${_here}/runtime_pool_test.cpp" LINK opwright_runtime_checked)
 add_library(opw_fake_torch SHARED "${_here}/fake_torch.cpp")
