@@ -28,8 +28,7 @@ public:
   template <class T> Value(std::initializer_list<T> list) { take(list); }
   template <class T> Value(const std::vector<T> &list) { take(list); }
 
-  /// As `declared` wants it, pointing into this value, which must stay where it is; throws where this is something
-  /// else.
+  /// As `declared` wants it; points into this value, which must stay where it is. Throws where this is something else.
   opw_attr_value_t as(const opw_attr_t &declared, const std::string &op);
 
 private:
@@ -46,11 +45,11 @@ private:
     else
       held = Strings(list.begin(), list.end());
   }
+  opw_attr_value_t raw();
+
   std::variant<int64_t, double, bool, std::string, DType, std::vector<int64_t>, std::vector<double>, Bools, Strings,
                ConstView>
       held{int64_t{0}};
-  opw_attr_value_t raw();
-
   std::vector<const char *> pointers; // of Strings
   opw_tensor_t tensor{};              // of a ConstView
 };

@@ -16,7 +16,7 @@ struct HostBridge;
 }
 
 /// Services of a program that calls ops, for one that has a pool of threads or an allocator. What is empty is done by
-/// the plugin's own runtime. An exception of parallelFor or allocate ends the call and comes out of it.
+/// the plugin's own runtime. An exception of parallelFor, threads or allocate ends the call and comes out of it.
 struct Host {
   /// A part of a launch: call it with ranges that do not overlap and cover [0, count), from any threads.
   class Body {
@@ -35,12 +35,12 @@ struct Host {
     void *argument;
     std::atomic<opw_status_t> *status;
   };
-  /// Returns when all is done; ranges smaller than `grain` do not pay.
+  /// Returns, or throws, when no thread is in `body` any more; ranges smaller than `grain` do not pay.
   std::function<void(int64_t count, int64_t grain, const Body &body)> parallelFor;
   std::function<int32_t()> threads;
   std::function<void *(size_t bytes, size_t align)> allocate; ///< null: refused
-  std::function<void(void *)> release;
-  std::function<void(int32_t level, const char *text)> log; ///< 1 error to 4 debug; from any thread, must not throw
+  std::function<void(void *)> release;                        ///< must not throw
+  std::function<void(int32_t level, const char *text)> log;   ///< 1 error to 4 debug; any thread; must not throw
 };
 
 namespace detail {
@@ -74,11 +74,11 @@ struct HostBridge {
         return bridge.guard<void *>(nullptr, [&] { return bridge.host.allocate(bytes, align); });
       };
     if (host.release)
-      t.release = [](void *self, int32_t, int32_t, void *, void *memory) {
+      t.release = [](void *self, int32_t, int32_t, void *, void *memory) noexcept {
         static_cast<HostBridge *>(self)->host.release(memory);
       };
     if (host.log)
-      t.log = [](void *self, int32_t level, const char *text) {
+      t.log = [](void *self, int32_t level, const char *text) noexcept {
         static_cast<HostBridge *>(self)->host.log(level, text);
       };
     return t;

@@ -1,20 +1,22 @@
 // opwright/plugin.hpp - plugin libraries from C++: a checked face over plugin.h. C++17, headers only; it adds no ABI.
 //
-//     opwright::Library library("libnorm.so");                        // refuses a damaged file before it is mapped
+//     opwright::Library library("libnorm.so"); // refuses a damaged file before it is mapped
 //     opwright::Op norm = library.op("sample::rms_norm");
 //     opwright::Array y = norm({opwright::view(x, {4, 300}), opwright::view(weight)}, {{"epsilon", 1e-5}});
 //
-//     opwright::Call call(norm);                                      // for memory of one's own, and for calls in a
-//     loop: call.inputs({x, weight}).outputs({y}).attr("epsilon", 1e-5);    // a Call that runs again allocates nothing
-//     call.run();
+// For memory of one's own and for calls in a loop; a Call that runs again allocates nothing:
 //
-// Errors. A refusal is an opwright::Error with the runtime's status and text; a call that was refused has run nothing.
-// Lifetime. Libraries are never unmapped: Library and Op are handles without an owner, valid for the life of the
-// process.
-//     What views look at must live while calls use it.
-// Threads. Library and Op may be copied and used by any number of threads at once. A Call, an Array and a view belong
-// to
-//     one thread at a time, as a std::vector does: make a Call per thread.
+//     opwright::Call call(norm);
+//     call.inputs({x, weight}).outputs({y}).attr("epsilon", 1e-5).run();
+//
+// Errors: a refusal is an opwright::Error with the runtime's status and text. What is refused has not run; a kernel or
+// a host that fails while it runs (OPW_E_ASSERT, OPW_E_HOST) leaves outputs that are written in part.
+//
+// Lifetime: libraries are never unmapped, so Library and Op are handles that own nothing and are always valid. What a
+// view looks at must live while calls use the view.
+//
+// Threads: any number of threads may use one Library or Op at once. A Call, an Array and a view belong to one thread at
+// a time, as a std::vector does: make a Call per thread.
 #ifndef OPWRIGHT_PLUGIN_HPP
 #define OPWRIGHT_PLUGIN_HPP
 
@@ -34,7 +36,7 @@ namespace opwright {
 namespace detail {
 inline std::string_view textOf(const char *s) noexcept { return s ? s : ""; }
 /// Calls a function of the library that may refuse: `function(&error)` gives its status.
-template <class Function> void check(const std::string_view op, Function &&function) {
+template <class Function> void check(const char *op, Function &&function) {
   char text[1024];
   text[0] = 0;
   opw_error_t error{sizeof error, OPW_OK, text, sizeof text};
@@ -209,8 +211,7 @@ public:
 
   Call &inputs(std::initializer_list<Input> all) { return in.assign(all), *this; }
   Call &input(const Input &next) { return in.push_back(next), *this; }
-  /// Memory of the caller for the outputs, of the shapes that infer() gives; that of an aliased input may be given
-  /// again.
+  /// Memory of the caller, in the shapes that infer() gives; for an output that works in place it may be its input's.
   Call &outputs(std::initializer_list<Output> all) { return out.assign(all), *this; }
   Call &output(const Output &next) { return out.push_back(next), *this; }
   Call &attr(std::string_view name, Value value);
@@ -299,6 +300,7 @@ inline Call &Call::attr(std::string_view attribute, Value value) {
   std::string known;
   for (uint32_t i = 0; i < op->attr_count; ++i) {
     if (attribute == op->attrs[i]->name) {
+      attrs[i] = {}; // a value that is refused leaves none
       values[i] = std::move(value);
       attrs[i] = values[i].as(*op->attrs[i], name());
       return *this;
@@ -486,8 +488,8 @@ inline void Call::computeAtOnce(std::vector<Array> &arrays, const std::vector<Te
     if (unknown != shape.end() && !(io.flags & OPW_IO_COMPACT) &&
         std::any_of(shape.begin(), unknown, [](int64_t n) { return n > 1; }))
       refuse(OPW_E_UNSUPPORTED, std::string("output ") + io.name +
-                                    " would be laid out by an upper bound that is not its " +
-                                    "first size; give outputs() of that bound");
+                                    " would be laid out by an upper bound that is not its first size; "
+                                    "give outputs() of that bound");
     arrays.emplace_back(types[o].dtype, resolve(o, shape, sizes), io.align);
   }
   out.assign(arrays.begin(), arrays.end());
@@ -554,8 +556,11 @@ inline void Library::attach(opw_library_fn query) {
       ", expected major " + std::to_string(OPW_ABI_MAJOR) + "; build it again with this version of Opwright";
   if (!library)
     throw Error(OPW_E_ABI, file + " was built for another plugin ABI" + cure);
-  if (library->abi_major != OPW_ABI_MAJOR || library->struct_size < sizeof *library ||
-      library->api->struct_size < sizeof *library->api || library->tables->struct_size < sizeof *library->tables)
+  const opw_library_t &l = *library;
+  // Tables of another minor may be longer or shorter: what is read here must be there.
+  if (l.abi_major != OPW_ABI_MAJOR || l.struct_size < offsetof(opw_library_t, api) + sizeof l.api ||
+      l.api->struct_size < offsetof(opw_api_t, eval) + sizeof l.api->eval ||
+      l.tables->struct_size < offsetof(opw_tables_t, op_count) + sizeof l.tables->op_count)
     throw Error(OPW_E_ABI, file + " has plugin ABI " + std::to_string(library->abi_major) + "." +
                                std::to_string(library->abi_minor) + cure);
 }

@@ -273,6 +273,8 @@ private:
     if (elementType != wanted)
       throw Error(OPW_E_DTYPE,
                   std::string("found an array of ") + nameOf(elementType) + ", expected " + nameOf(wanted));
+    if (!memory)
+      throw Error(OPW_E_ARGUMENT, "found an array that was moved away, expected one with elements");
     return memory.get();
   }
   DType elementType = DType::none;

@@ -9,6 +9,17 @@
 #include <sys/stat.h>
 #include <thread>
 
+// Counts what a call allocates.
+static thread_local int allocations;
+void *operator new(size_t bytes) {
+  ++allocations;
+  if (void *p = std::malloc(bytes ? bytes : 1))
+    return p;
+  throw std::bad_alloc();
+}
+void operator delete(void *p) noexcept { std::free(p); }
+void operator delete(void *p, size_t) noexcept { std::free(p); }
+
 namespace opw::testing {
 namespace {
 
@@ -192,8 +203,12 @@ package::Request request() {
          {io("out", "f32", {"1"}), io("extra", "f32", {"1"})},
          {launch({}, {"ptr x", "ptr out", "count(more) * 10 + present(bias)"}, "add"), fill("extra")});
   many.inputs[1].optional = many.inputs[2].variadic = many.outputs[1].optional = true;
+  package::OpRequest flags =
+      op("flags", {io("x", "f32")}, {io("out", "f32", {"1"})},
+         {launch({}, {"ptr x", "ptr out", "10 * flags[0] + flags[1] + 100 * len(flags)"}, "add")});
+  flags.attrs = {attr("flags", "bools")};
   package::OpRequest fails = op("fails", {}, {io("out", "f32", {})}, {launch({}, {}, "fail")});
-  r.ops = {scale, tactics, list, atOnce, inPhases, inner, inPlace, many, fails};
+  r.ops = {scale, tactics, list, atOnce, inPhases, inner, inPlace, many, flags, fails};
   package::OpRequest other = scale;
   other.ns = "u";
   r.ops.push_back(other);
@@ -277,6 +292,17 @@ TEST(PluginFace, CallsIntoTheCallersMemory) {
   EXPECT_EQ(x[0], 2);
 }
 
+TEST(PluginFace, ACallThatRunsAgainAllocatesNothing) {
+  float x[4] = {1, 2, 3, 4}, y[4], out[4];
+  opwright::Call call(get("t::scale"));
+  call.input(view(x, {4})).output(view(out, {4})).attr("by", 3).run();
+  const int before = allocations;
+  call.run();
+  call.inputs({view(out, {2, 2})}).outputs({view(y, {2, 2})}).run();
+  EXPECT_EQ(allocations, before);
+  EXPECT_EQ(y[3], 36);
+}
+
 TEST(PluginFace, InferChooseAndWorkspace) {
   opwright::Call call(get("t::tactics"));
   std::vector<float> x = {1, 2}, out(2);
@@ -322,6 +348,17 @@ TEST(PluginFace, AttributesOfEveryKind) {
   opwright::Call moved = std::move(call); // what the attributes point to comes along
   out = moved.compute();
   EXPECT_EQ(valuesOf<double>(out), (std::vector<double>{1, 0.5, 0, 0, OPW_I64, 8, 0.125, 0, 2}));
+}
+
+TEST(PluginFace, ListsOfBools) {
+  float x[1] = {0};
+  opwright::Call call(get("t::flags"));
+  call.input(view(x, {1}));
+  EXPECT_EQ(call.attr("flags", {true, false}).compute()[0].item<float>(), 210);
+  EXPECT_EQ(call.attr("flags", std::vector<bool>{false, true, true}).compute()[0].item<float>(), 301);
+  EXPECT_EQ(refusal([&] { call.attr("flags", {1, 2}); }),
+            "1: t::flags: attribute flags: found a list of integers, expected a list of bools");
+  EXPECT_EQ(refusal([&] { call.compute(); }), "1: t::flags: attribute flags is missing and has no default");
 }
 
 TEST(PluginFace, AttributesThatDoNotFit) {
@@ -404,6 +441,9 @@ TEST(PluginFace, RefusalsComeAsErrors) {
             "3: found strides [2] for the shape [2, 2], expected one for each axis");
   opwright::Array y = scale({view(x, {4})});
   EXPECT_EQ(refusal([&] { y.values<double>(); }), "2: found an array of f32, expected f64");
+  opwright::Array moved = std::move(y);
+  EXPECT_EQ(refusal([&] { y.values<float>(); }), "1: found an array that was moved away, expected one with elements");
+  y = std::move(moved);
   EXPECT_EQ(refusal([&] { y.item<float>(); }), "3: found the shape [4], expected one element");
   EXPECT_EQ(refusal([&] { scale({y}).take<2>(); }), "1: found 1 outputs, expected 2");
   EXPECT_EQ(refusal([&] { scale({y})["z"]; }), "1: found no output 'z', expected one of: out");
@@ -458,7 +498,7 @@ TEST(PluginFace, TheHostsServices) {
 
 TEST(PluginFace, TablesCanBeRead) {
   opwright::Library library(path());
-  EXPECT_EQ(library.ops().size(), 11u);
+  EXPECT_EQ(library.ops().size(), 12u);
   EXPECT_EQ(library.producer(), "opwright test");
   opwright::Op scale = library.op("t::scale", 1);
   EXPECT_EQ(scale.name(), "t::scale");
