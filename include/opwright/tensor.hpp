@@ -99,6 +99,12 @@ template <class T> inline constexpr DType kDTypeOf = ElementType<std::remove_cv_
 class Shape {
 public:
   Shape() = default;
+  Shape(const Shape &other) noexcept : count(other.count) { std::copy(other.begin(), other.end(), sizes); }
+  Shape &operator=(const Shape &other) noexcept {
+    count = other.count;
+    std::copy(other.begin(), other.end(), sizes);
+    return *this;
+  }
   Shape(std::initializer_list<int64_t> list) : Shape(list.begin(), list.end()) {}
   template <class Iterator> Shape(Iterator first, Iterator last) {
     for (; first != last; ++first)
@@ -143,7 +149,7 @@ public:
   friend bool operator!=(const Shape &a, const Shape &b) noexcept { return !(a == b); }
 
 private:
-  int64_t sizes[OPW_MAX_RANK] = {};
+  int64_t sizes[OPW_MAX_RANK]; // the first `count` are there: views are copied often
   size_t count = 0;
 };
 

@@ -80,6 +80,10 @@ def test_header_compiles_from_the_package(environment, tmp_path):
     )
 
 
+def test_cmake_package_lies_where_the_command_line_says(environment):
+    assert environment.run("opwright", "--cmake-dir") == str(environment.package / "lib/cmake/opwright")
+
+
 def test_command_line_is_installed(environment):
     for command in (["opwright"], ["python", "-m", "opwright"]):
         told = environment.run(*command, "--help")

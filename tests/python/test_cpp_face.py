@@ -1,6 +1,7 @@
 """examples/cpp as a user builds it: find_package(opwright) of the installed package, then plugins built and made by hand."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -79,6 +80,15 @@ def test_the_package_is_found_for_c_and_its_version_is_checked(tmp_path):
     (tmp_path / "CMakeLists.txt").write_text(head + found.format("99.0") + link)
     done = subprocess.run(["cmake", "-B", tmp_path / "c", tmp_path], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode != 0 and "99.0" in done.stderr
+
+
+def test_the_page_compiles(root, tmp_path):
+    blocks = re.findall(r"^```cpp\n(.*?)^```$", (root / "docs/cpp.md").read_text(), re.MULTILINE | re.DOTALL)
+    head = "#include <iostream>\n#include <opwright/plugin.hpp>\n#include <thread>\n#include <vector>\nint main() {\n"
+    (tmp_path / "page.cpp").write_text(head + "".join(blocks) + "}\n")
+    flags = ["-std=c++17", "-Wall", "-Wextra", "-Werror", f"-I{opwright.include_dir()}", "-fsyntax-only"]
+    run("c++", *flags, "-Wno-unused-variable", tmp_path / "page.cpp")
+    assert len(blocks) == 3
 
 
 def test_paths_are_printed(program):
