@@ -293,6 +293,14 @@ def inspect_command(
     print(json.dumps(found, indent=1) if as_json else "\n".join(lines(found)))
 
 
+@app.command("seal")
+def seal_command(library: Annotated[Path, typer.Argument(help="a plugin library without a seal")]) -> None:
+    """Seals a plugin that was made by hand, or changed by strip or patchelf, so that loaders take it."""
+    from opwright.sealing import seal_library
+
+    seal_library(library)
+
+
 @app.command("explain")
 def explain_command(
     target: Annotated[str, typer.Argument(metavar="FILE.py:KERNEL", help="a @triton.jit function in a Python file")],

@@ -213,6 +213,11 @@ def test_libraries_that_cannot_be_loaded(root, tmp_path, output):
     shutil.copy(output / "functional.py", tmp_path)
     with pytest.raises(Exception, match=r"libtriton_plugins.so cannot be read .No such file"):
         run_file(tmp_path / "functional.py", "functional_without_library", "functional.py")
+    damaged = bytearray((output / "libtriton_plugins.so").read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    (tmp_path / "libtriton_plugins.so").write_bytes(damaged)
+    with pytest.raises(Exception, match=r"libtriton_plugins.so is damaged"):
+        run_file(tmp_path / "functional.py", "functional_of_a_damaged_library", "functional.py")
 
 
 STRUCTS = {

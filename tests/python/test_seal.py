@@ -121,6 +121,28 @@ def test_a_library_made_by_hand_is_taken_when_asked(root, library, tmp_path):
         opwright.load(tmp_path / "damaged.so", sealed=False)  # where a seal is, it is checked
 
 
+def test_sealing_what_was_made_by_hand_or_stripped(root, library, tmp_path):
+    def seal(path):
+        return subprocess.run([sys.executable, "-m", "opwright", "seal", path], capture_output=True, text=True)
+
+    byhand, stripped = tmp_path / "byhand.so", tmp_path / "stripped.so"
+    compile_fake_plugin(root, byhand)
+    byhand.write_bytes(byhand.read_bytes()[:-56])
+    subprocess.run(["strip", "-o", stripped, library], check=True)
+    for path in (byhand, stripped):
+        with pytest.raises(PluginError, match="has no seal"):
+            opwright.load(path)
+        done = seal(path)
+        assert done.returncode == 0 and done.stdout == "", done.stderr
+        opwright.load(path)
+        assert sorted(tmp_path.glob(".*")) == []
+    again = seal(byhand)
+    assert again.returncode == 1 and "has a seal already, which is whole" in again.stderr
+    damaged = tmp_path / "damaged.so"  # a file of its own: what is mapped must not be overwritten
+    damaged.write_bytes(byhand.read_bytes().replace(b"by hand", b"by Hand"))
+    assert "is damaged" in seal(damaged).stderr  # damage is not sealed
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.integers(0, 63), st.integers(0, 255))
 def test_a_damaged_header_is_an_error_or_fine(library, at, value):
