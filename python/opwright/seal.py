@@ -52,7 +52,7 @@ def check_file(path: str, sealed: bool = True) -> bytes | None:
             return None
         raise ValueError(
             f"{path} has no seal: it was cut short or changed after it was built, or it was made by hand{cure}, "
-            "or load it with sealed=False"
+            "or load it with sealed=False (opwright inspect --unsealed)"
         )
     size, expected, found = _number(seal, 32, 8), _number(seal, 40, 8), crc32(memoryview(data)[:-16])
     if size != len(data) or expected != found:
