@@ -201,7 +201,7 @@ class Scalar(Input):
             return x
         attr = self.number.value(op, x)
         value = attr.u.f if attr.kind == 2 else attr.u.i
-        return np.array(value, np.int64 if attr.kind == 1 else None).astype(_numpy_dtype(str(self.dtype)))
+        return np.array(value, np.int64 if attr.kind == 1 else None).astype(numpy_dtype(str(self.dtype)))
 
 
 class Output:
@@ -326,7 +326,9 @@ class Operator:
                 f"{self.name}: the shape of output {spec.name!r} depends on the data, which calls do not support yet"
             )
         view.dl_code, view.dl_bits = _ELEMENTS[name]
-        array: Any = np.empty(shape, numpy_dtype(name)) if torch is None else torch.empty(shape, dtype=getattr(torch, name))
+        array: Any = (
+            np.empty(shape, numpy_dtype(name)) if torch is None else torch.empty(shape, dtype=getattr(torch, name))
+        )
         view.data = array.ctypes.data if torch is None else array.data_ptr()
         return array
 

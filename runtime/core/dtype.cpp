@@ -94,10 +94,10 @@ double fromHalf(uint16_t h) {
 const DtypeInfo &dtypeInfo(opw_dtype_t dtype) { return kInfo[dtype < kDtypeCount ? dtype : 0]; }
 
 opw_dtype_t dtypeByName(const char *name, size_t length) {
+  auto is = [&](const char *known) { return strlen(known) == length && memcmp(known, name, length) == 0; };
   for (opw_dtype_t d = 1; d < kDtypeCount; ++d)
-    for (const char *known : {kInfo[d].name, kInfo[d].numpy})
-      if (strlen(known) == length && memcmp(known, name, length) == 0)
-        return d;
+    if (is(kInfo[d].name) || is(kInfo[d].numpy))
+      return d;
   return OPW_NONE;
 }
 
