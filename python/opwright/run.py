@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from opwright.errors import InputError
+from opwright.native import PluginError
 from opwright.plugin.attributes import Attribute
 
 
@@ -27,7 +28,10 @@ class Call:
 
     def __call__(self, tactic: int = 0) -> tuple[Any, ...]:
         """The outputs."""
-        found = self.op(*self.inputs, **self.attributes, tactic=tactic)
+        try:
+            found = self.op(*self.inputs, **self.attributes, tactic=tactic)
+        except (PluginError, TypeError, ValueError) as e:  # a call that the library, or its Python face, refuses
+            raise InputError(str(e)) from e
         return found if isinstance(found, tuple) else (found,)
 
 
@@ -90,11 +94,9 @@ def bench(call: Call, seconds: float, progress: Callable[[str], None] = lambda s
 
 def _runs(call: Call, tactic: int) -> bool:
     """Whether there is the tactic for these element types; the first call also warms up."""
-    from opwright.native import PluginError
-
     try:
         call(tactic)
-    except PluginError as e:
+    except InputError as e:
         if "does not run these element types" in str(e):
             return False
         raise
