@@ -48,8 +48,17 @@ class PluginValueError(PluginError, ValueError):
     """A call that the library refused for sizes, layouts or values."""
 
 
+class PluginMemoryError(PluginError, MemoryError):
+    """A call for which there is no memory."""
+
+
 # status of plugin.h -> class; every other one is a PluginError
-_ERRORS = {1: PluginValueError, 2: PluginTypeError, **dict.fromkeys((3, 4, 5, 6), PluginValueError)}
+_ERRORS = {
+    1: PluginValueError,
+    2: PluginTypeError,
+    **dict.fromkeys((3, 4, 5, 6), PluginValueError),
+    7: PluginMemoryError,
+}
 
 
 @dataclass(frozen=True)

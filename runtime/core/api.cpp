@@ -56,13 +56,10 @@ opw_status_t check(const opw_op_t *op, opw_error_t *error) {
   return enter(op, &status, error) ? OPW_OK : status;
 }
 
-opw_status_t infer(const opw_op_t *op, const opw_call_t *call, opw_error_t *error) {
-  opw_status_t status = OPW_OK;
-  if (!enter(op, &status, error))
-    return status;
-  Frame frame;
-  if ((status = bindCall(frame, op, call, Purpose::Infer, error)))
-    return status;
+/// Types and sizes of the outputs of a bound call.
+opw_status_t writeOutputs(const Frame &frame, opw_error_t *error) {
+  const opw_op_t *op = frame.op;
+  const opw_call_t *call = frame.call;
   for (uint32_t i = 0; i < frame.outputCount; ++i) {
     opw_tensor_t *t = call->outputs[i];
     const opw_io_t &io = *op->outputs[i < op->output_count ? i : op->output_count - 1];
@@ -72,17 +69,26 @@ opw_status_t infer(const opw_op_t *op, const opw_call_t *call, opw_error_t *erro
       return failOp(error, OPW_E_ARGUMENT, op, "output %s has no room for a shape", io.name);
     int64_t dims[OPW_MAX_RANK];
     int32_t ndim = 0;
-    if ((status = inferShape(frame, i, dims, &ndim, error)))
-      return status;
+    if (opw_status_t s = inferShape(frame, i, dims, &ndim, error))
+      return s;
     t->ndim = ndim;
     if (ndim)
       memcpy(t->shape, dims, sizeof dims[0] * static_cast<size_t>(ndim));
-    opw_dtype_t type = frame.dtype(io.typevar);
-    setDtype(*t, type);
+    setDtype(*t, frame.dtype(io.typevar));
     t->device_type = call->device_type;
     t->device_id = call->device_id;
   }
   return OPW_OK;
+}
+
+opw_status_t infer(const opw_op_t *op, const opw_call_t *call, opw_error_t *error) {
+  opw_status_t status = OPW_OK;
+  if (!enter(op, &status, error))
+    return status;
+  Frame frame;
+  if ((status = bindCall(frame, op, call, Purpose::Infer, error)))
+    return status;
+  return writeOutputs(frame, error);
 }
 
 opw_status_t workspace(const opw_op_t *op, const opw_call_t *call, size_t *bytes, opw_error_t *error) {
@@ -230,6 +236,21 @@ opw_status_t force(const opw_op_t *op, int32_t tactic, opw_error_t *error) {
 }
 
 } // namespace
+
+opw_status_t beginCall(Frame &frame, const opw_op_t *op, const opw_call_t *call, opw_error_t *error) {
+  opw_status_t status = OPW_OK;
+  if (!enter(op, &status, error) || (status = bindCall(frame, op, call, Purpose::Make, error)))
+    return status;
+  return writeOutputs(frame, error);
+}
+
+opw_status_t finishCall(Frame &frame, opw_error_t *error) {
+  Selection chosen;
+  opw_status_t status;
+  if ((status = bindMade(frame, error)) || (status = selectPlan(frame, *opState(frame.op), &chosen, error)))
+    return status;
+  return runPlan(frame, *chosen.plan, error);
+}
 
 constinit const opw_api_t kApi = {sizeof(opw_api_t), 0,      find, check,  infer, workspace, run,
                                   prepare,           choose, eval, bounds, force};

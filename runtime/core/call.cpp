@@ -106,7 +106,7 @@ opw_status_t checkTensor(const Frame &f, const opw_io_t &io, const opw_tensor_t 
     known = known && t.shape[d] >= 0;
   }
   // Programs read the values of a HOST input wherever it has some.
-  if (purpose != Purpose::Run && !((io.flags & OPW_IO_HOST) && t.data && known))
+  if ((purpose == Purpose::Infer || purpose == Purpose::Decide) && !((io.flags & OPW_IO_HOST) && t.data && known))
     return OPW_OK;
   if (!deviceFits(f, io, t))
     return failOp(error, OPW_E_DEVICE, op, "%s is on device %d:%d, expected %d:%d", io.name, t.device_type, t.device_id,
@@ -305,7 +305,8 @@ opw_status_t checkOutputShape(Frame &f, uint32_t index, opw_error_t *error) {
                 counted ? "room for " : "", expected.str());
 }
 
-opw_status_t bindOutputs(Frame &f, opw_error_t *error) {
+/// `made`: their shapes are those that inferShape gave.
+opw_status_t bindOutputs(Frame &f, bool made, opw_error_t *error) {
   const opw_op_t *op = f.op;
   bool laterPhase = f.call->phases == 1 && op->size_count != 0;
   for (uint32_t i = 0; i < f.outputCount; ++i) {
@@ -321,7 +322,7 @@ opw_status_t bindOutputs(Frame &f, opw_error_t *error) {
   // The shapes of the others may follow from the values of SIZE outputs.
   static const bool kPasses[] = {true, false};
   for (bool sizes : kPasses)
-    for (uint32_t i = 0; i < f.outputCount; ++i)
+    for (uint32_t i = 0; !made && i < f.outputCount; ++i)
       if (f.outputs[i] && sizes == ((ioOf(op->outputs, op->output_count, i).flags & OPW_IO_SIZE) != 0))
         if (opw_status_t s = checkOutputShape(f, i, error))
           return s;
@@ -488,7 +489,7 @@ opw_status_t bindCall(Frame &f, const opw_op_t *op, const opw_call_t *call, Purp
   f.outputCount = call->output_count;
   f.infer = purpose == Purpose::Infer;
   f.sizesBound = false;
-  f.sizesKnown = counted || (purpose == Purpose::Run && op->size_count == 0);
+  f.sizesKnown = counted || ((purpose == Purpose::Run || purpose == Purpose::Make) && op->size_count == 0);
   f.combo = 0;
   opw_status_t s;
   if (purpose != Purpose::Decide)
@@ -502,7 +503,12 @@ opw_status_t bindCall(Frame &f, const opw_op_t *op, const opw_call_t *call, Purp
   evaluateVars(f);
   if ((s = checkValid(f, error)) || (counted && (s = checkSizes(f, error))))
     return s;
-  return purpose == Purpose::Run ? bindOutputs(f, error) : OPW_OK;
+  return purpose == Purpose::Run ? bindOutputs(f, false, error) : OPW_OK;
+}
+
+opw_status_t bindMade(Frame &f, opw_error_t *error) {
+  f.outputs = f.call->outputs;
+  return bindOutputs(f, true, error);
 }
 
 } // namespace opw::runtime

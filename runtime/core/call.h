@@ -9,11 +9,15 @@ namespace opw::runtime {
 enum class Purpose : uint8_t {
   Infer,  // sizes may be -1, no data, outputs are to be written; in phase 2 what phase 0 counted is read first
   Decide, // sizes are known, data and outputs are not looked at
+  Make,   // as Run, but the outputs are still to be made; no sizes that depend on data
   Run     // everything is there
 };
 
 /// Fills the frame, or refuses the call. Everything in the frame points into the call and the op.
 opw_status_t bindCall(Frame &frame, const opw_op_t *op, const opw_call_t *call, Purpose purpose, opw_error_t *error);
+
+/// After a call was bound to Make: binds the outputs that the host has made of the shapes that inferShape gave.
+opw_status_t bindMade(Frame &frame, opw_error_t *error);
 
 /// Refuses what phase 0 counted where it is negative or above its bound. SIZE outputs have data.
 opw_status_t checkSizes(const Frame &frame, opw_error_t *error);

@@ -178,6 +178,10 @@ OPS: list[dict[str, Any]] = [
         "plans": plans(one("add", "ptr out", "ptr lambda", "ptr result", "out.0", "attr tactic")),
     },
     {
+        "name": "greedy", "inputs": [f32("x")], "outputs": [f32("out", shape="x[0:]")],
+        "plans": plans(one("copy", "ptr x", "ptr big", "4 * x.0"), workspace=[{"name": "big", "dtype": "f32", "elements": "x.0 * 1000000000000"}]),
+    },
+    {
         "name": "in_place", "doc": "1 where it writes to its input's memory", "inputs": [f32("x")],
         "outputs": [f32("out", shape="x[0:]", alias="x")], "plans": plans(one("address", "ptr x", "ptr out")),
     },

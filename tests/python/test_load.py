@@ -481,6 +481,14 @@ def test_errors_have_codes_and_classes(lib):
         assert lib.add(t, t).tolist() == [2, 2]
 
 
+def test_no_memory_for_the_workspace(lib):
+    with pytest.raises(
+        MemoryError, match="sample::greedy: no memory for 4000000000000000 bytes of workspace"
+    ) as caught:
+        lib.greedy(np.ones(1000, np.float32))
+    assert isinstance(caught.value, PluginError) and caught.value.code == 7
+
+
 def test_references_are_balanced(lib):
     x, out = f32(1), np.empty(1, np.float32)
     bad, ints = f32(1, 2), [1, 2]
@@ -537,6 +545,14 @@ def test_it_needs_neither_compiler_nor_triton_nor_torch(path):
     )
     done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_the_page(root, path, tmp_path):
+    """The example of docs/python.md."""
+    code = (root / "docs/python.md").read_text().split("```python\n")[1].split("```")[0]
+    (tmp_path / "libsample.so").write_bytes(path.read_bytes())
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert done.stdout.startswith("[[ 0.  3.  6.]\n [ 9. 12. 15.]]\nHelp on Op") and "factor of y" in done.stdout
 
 
 def test_the_extension_links_no_compiler():

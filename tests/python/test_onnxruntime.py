@@ -515,6 +515,12 @@ def test_workspace_comes_from_the_host(kit: Path) -> None:
         np.testing.assert_array_equal(s.run(None, {"x": x})[0], x)
 
 
+def test_no_memory_for_the_workspace(kit: Path) -> None:
+    s = kit_session(kit, "greedy", {"x": ("f32", ["n"])}, ["out"])
+    with pytest.raises(Exception, match="sample::greedy: no memory for 4000000000000000 bytes of workspace"):
+        s.run(None, {"x": np.ones(1000, np.float32)})
+
+
 def test_the_newest_version_is_that_of_every_opset(kit: Path) -> None:
     for opset in (1, 2, 7):
         graph = onnx.load_from_string(model([add_node()], {"x": ("f32", [1]), "y": ("f32", [1])}, ["out"]))

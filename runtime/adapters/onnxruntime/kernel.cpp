@@ -203,12 +203,13 @@ Status *compute(Run &run) {
   const opw_op_t *op = run.kernel.op;
   if (op->size_count != 0)
     return runCounted(run);
-  if (opw_status_t s = runtime::kApi.infer(op, &run.call, &run.error))
+  runtime::Frame frame;
+  if (opw_status_t s = runtime::beginCall(frame, op, &run.call, &run.error))
     return run.statusOf(s);
   for (size_t i = 0; i < run.call.output_count; ++i)
     if (Status *s = run.makeOutput(i))
       return s;
-  return run.statusOf(runtime::kApi.run(op, &run.call, &run.error));
+  return run.statusOf(runtime::finishCall(frame, &run.error));
 }
 
 } // namespace
