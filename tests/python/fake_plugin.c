@@ -60,10 +60,36 @@ static const opw_op_t scale_op = {.struct_size = sizeof(opw_op_t),
                                   .output_count = 2,
                                   .attr_count = 1,
                                   .combo_count = 1};
+#ifdef FAKE_MORE /* triton::peek(*, raw, table) -> out: f32, [length of raw, first element of table] */
+static const opw_io_t pair = {
+    .struct_size = sizeof(opw_io_t), .name = "out", .alias = -1, .rank_min = 1, .rank_max = 1};
+static const opw_io_t *const peek_out[] = {&pair};
+static const opw_attr_t raw = {.struct_size = sizeof(opw_attr_t),
+                               .kind = OPW_ATTR_BYTES,
+                               .name = "raw",
+                               .fallback = {OPW_ATTR_BYTES, 3, {.bytes = "a\0b"}}};
+static const opw_attr_t table = {.struct_size = sizeof(opw_attr_t), .kind = OPW_ATTR_TENSOR, .name = "table"};
+static const opw_attr_t *const peek_attrs[] = {&raw, &table};
+static const opw_op_t peek_op = {.struct_size = sizeof(opw_op_t),
+                                 .version = 1,
+                                 .ns = "triton",
+                                 .name = "peek",
+                                 .typevars = add_types,
+                                 .outputs = peek_out,
+                                 .attrs = peek_attrs,
+                                 .combos = add_combos,
+                                 .typevar_count = 1,
+                                 .output_count = 1,
+                                 .attr_count = 2,
+                                 .combo_count = 1};
+static const opw_op_t *const ops[] = {&add_op, &scale_op, &peek_op};
+#else
 static const opw_op_t *const ops[] = {&add_op, &scale_op};
+#endif
+enum { OPS = sizeof ops / sizeof *ops };
 
 static const opw_op_t *find(const char *ns, const char *name, int32_t version) {
-  for (int i = 0; i < 2; ++i)
+  for (int i = 0; i < OPS; ++i)
     if (!strcmp(ns, ops[i]->ns) && !strcmp(name, ops[i]->name) && version <= ops[i]->version)
       return ops[i];
   return 0;
@@ -82,6 +108,12 @@ static void describe(opw_tensor_t *t, uint8_t bits, int64_t size) {
 }
 
 static opw_status_t infer(const opw_op_t *op, const opw_call_t *call, opw_error_t *error) {
+#ifdef FAKE_MORE
+  if (op == &peek_op) {
+    describe(call->outputs[0], 32, 2);
+    return OPW_OK;
+  }
+#endif
   const opw_tensor_t *x = call->inputs[0];
   if (call->struct_size != sizeof *call || call->device_type != OPW_DEVICE_CPU)
     return refuse(error, OPW_E_ABI, "bad call");
@@ -97,6 +129,14 @@ static opw_status_t infer(const opw_op_t *op, const opw_call_t *call, opw_error_
 }
 
 static opw_status_t run(const opw_op_t *op, const opw_call_t *call, opw_error_t *error) {
+#ifdef FAKE_MORE
+  if (op == &peek_op) {
+    float *out = call->outputs[0]->data;
+    out[0] = (float)(call->attrs[0].kind == OPW_ATTR_BYTES ? call->attrs[0].count : raw.fallback.count);
+    out[1] = *(const float *)call->attrs[1].u.tensor->data;
+    return OPW_OK;
+  }
+#endif
   const opw_tensor_t *x = call->inputs[0];
   if (op == &add_op) {
     const float *a = x->data, *b = call->inputs[1]->data;
@@ -121,7 +161,7 @@ static const opw_tables_t tables = {.struct_size = sizeof tables,
                                     .name = "fake",
                                     .producer = "by hand",
                                     .ops = ops,
-                                    .op_count = 2,
+                                    .op_count = OPS,
                                     .state = state,
                                     .state_bytes = sizeof state};
 static const opw_api_t api = {.struct_size = sizeof api, .find = find, .check = check, .infer = infer, .run = run};

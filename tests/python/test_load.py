@@ -16,6 +16,7 @@ import numpy as np
 import op_kit
 import pytest
 import torch
+from plugin_gen_kit import compile_fake_plugin
 
 import opwright
 from opwright.loader import PluginError, PluginTypeError, PluginValueError
@@ -209,6 +210,21 @@ def test_bad_attributes(lib, given, kind, text):
     with pytest.raises(kind) as caught:
         lib.attributes(**given)
     assert text in str(caught.value) and str(caught.value).startswith("sample::attributes: ")
+
+
+def test_bytes_and_tensors_as_attributes(root, tmp_path):
+    """No request has them, but plugin.h does."""
+    compile_fake_plugin(root, tmp_path / "libmore.so", "-DFAKE_MORE")
+    peek = opwright.load(tmp_path / "libmore.so").peek
+    assert peek(table=f32(7, 8)).tolist() == [3, 7] and peek(table=torch.tensor([5.0]), raw=b"").tolist() == [0, 5]
+    assert "raw: bytes, default b'a\\x00b'" in peek.__doc__ and "table: Array, required" in peek.__doc__
+    for given, text in (
+        ({"table": 1.0}, "attribute 'table' is float, expected a NumPy array or a torch CPU tensor"),
+        ({"table": f32(1), "raw": "a"}, "attribute 'raw' is str, expected bytes"),
+        ({"table": np.array([1j])}, "attribute 'table' has the element type complex128"),
+    ):
+        with pytest.raises(TypeError, match=re.escape(text)):
+            peek(**given)
 
 
 @pytest.mark.parametrize("times", [3, np.int32(3), np.int64(3), np.array(3), np.array([3]), [3], (3,)])
@@ -461,6 +477,18 @@ def test_wrong_inputs(lib, make, kind, text):
         lib.add(*make(f32(1, 2, 3)))
     assert text in str(caught.value) and str(caught.value).startswith("sample::add: ")
     same(lib.add(f32(1), f32(1)), f32(2))  # nothing is left behind
+
+
+def test_tensors_without_memory(lib):
+    """Of torch's transforms and tracers: nothing is read that is not there."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode(), pytest.raises(ValueError, match="sample::add: x has no data"):
+        lib.add(torch.ones(3), torch.ones(3))
+    with pytest.raises(TypeError, match=r"input 'x' cannot be read: Cannot access data pointer of Tensor[^\n]*$"):
+        torch.vmap(lambda a: lib.add(a, a))(torch.ones(2, 3))
+    with pytest.raises(TypeError, match="input 'x' requires a gradient"):
+        torch.func.grad(lambda a: lib.add(a, a).sum())(torch.ones(3))
 
 
 def test_errors_have_codes_and_classes(lib):

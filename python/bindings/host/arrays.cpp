@@ -172,8 +172,12 @@ bool refuseUnreadable(PyObject *tensor, const Place &place) {
   Ref why(PyObject_CallOneArg(state.unreadable, tensor));
   if (!why || why.get() == Py_None) {
     PyErr_Clear();
-    Ref text(value ? PyObject_Str(value) : nullptr);
-    refuse(PyExc_TypeError, place, "cannot be read: %S", text ? text.get() : Py_None);
+    Ref text(value ? PyObject_Str(value) : PyUnicode_FromString("no reason given"));
+    Py_ssize_t end = text ? PyUnicode_FindChar(text.get(), '\n', 0, PyUnicode_GET_LENGTH(text.get()), 1) : -1;
+    if (end >= 0) // torch has its own stack below
+      text = Ref(PyUnicode_Substring(text.get(), 0, end));
+    if (text)
+      refuse(PyExc_TypeError, place, "cannot be read: %U", text.get());
   } else {
     refuse(PyExc_TypeError, place, "%U", why.get());
   }

@@ -66,7 +66,7 @@ private:
 extern const Attributes::Source kKernelAttributes; // ctx: KernelInfo
 extern const Attributes::Source kShapeAttributes;  // ctx: ShapeInferContext
 
-/// Fills every member of the struct but op and api. `number` is the op's in the tables.
+/// Fills every member of the struct but op and api, which are there. `number` is the op's in the tables.
 void fillCallbacks(Operator &op, uint32_t number);
 
 constexpr uint32_t kMaxTensors = 64; // inputs, and outputs, of one node

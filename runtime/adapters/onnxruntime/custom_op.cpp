@@ -158,7 +158,11 @@ void fillCallbacks(Operator &o, uint32_t number) {
   o.CreateKernelV2 = createKernel;
   o.KernelComputeV2 = computeKernel;
   o.KernelDestroy = destroyKernel;
-  o.InferOutputShapeFn = inferShapes;
+  // Before 1.24 the host reads the type of an input that a node leaves out, when it infers shapes through us.
+  bool leftOut = false;
+  for (uint32_t i = 0; i < o.op->input_count; ++i)
+    leftOut = leftOut || (o.op->inputs[i]->flags & OPW_IO_OPTIONAL);
+  o.InferOutputShapeFn = leftOut && !o.api.has(24) ? nullptr : inferShapes;
   o.GetStartVersion = firstVersion;
   o.GetEndVersion = lastVersion;
   if (number < kMostHints) {

@@ -49,9 +49,9 @@ bool isNewest(const opw_op_t *op) {
 Operator *makeOperators(const Api &api) {
   auto *list = static_cast<Operator *>(calloc(opw_tables.op_count, sizeof(Operator)));
   for (uint32_t i = 0; list && i < opw_tables.op_count; ++i) {
-    fillCallbacks(list[i], i);
     list[i].op = opw_tables.ops[i];
     list[i].api = api;
+    fillCallbacks(list[i], i);
   }
   return list;
 }
@@ -117,6 +117,21 @@ void identity(char *text, size_t room) {
   snprintf(text + n, room - n, " %s", file ? file : "?");
 }
 
+/// Before 1.22 one op that the host cannot take fails the whole session, and its text does not name it.
+Status *checkTypes(const Api &api, const opw_op_t *op) {
+  uint32_t open = 0;
+  for (uint32_t i = 0; i < op->input_count; ++i)
+    open += commonType(op, *op->inputs[i]) == kUndefined;
+  if (api.has(22) || open <= 1)
+    return nullptr;
+  char text[512];
+  snprintf(text, sizeof text,
+           "opwright: the op %s::%s takes several element types in %u inputs, which ONNX Runtime does from 1.22 on; "
+           "update it, or build the library without that op",
+           op->ns, op->name, open);
+  return api.error(kNotImplemented, text);
+}
+
 Status *addOp(const Api &api, SessionOptions *options, const Operator &o, const char *mine) {
   char key[512], value[1024];
   snprintf(key, sizeof key, "opwright.op.%s::%s", o.op->ns, o.op->name);
@@ -131,6 +146,8 @@ Status *addOp(const Api &api, SessionOptions *options, const Operator &o, const 
              o.op->ns, o.op->name, theirs ? theirs : " ?", ours ? ours : " ?");
     return api.error(kInvalidArgument, text);
   }
+  if (Status *s = checkTypes(api, o.op))
+    return s;
   CustomOpDomain *domain = nullptr;
   if (Status *s = domainOf(api, options, o.op->ns, &domain))
     return s;

@@ -136,13 +136,18 @@ Status *inferShapes(const CustomOp *self, ShapeInferContext *ctx) {
     if (type == kUndefined)
       continue;
     auto rank = static_cast<size_t>(out[i]->ndim);
-    // A variadic output stands for all that follow; how many there are, only setting them tells.
-    for (size_t at = i; at < kMaxTensors && (at == i || (io.flags & OPW_IO_VARIADIC)); ++at) {
-      char names[OPW_MAX_RANK][kNameRoom];
+    // A variadic output stands for all that follow; how many there are, only setting them tells. Before 1.28 the host
+    // does not check the number, so those alone are set that every node has.
+    bool checked = api.has(28);
+    if (!checked && ((io.flags & OPW_IO_OPTIONAL) || ((io.flags & OPW_IO_VARIADIC) && io.variadic_min == 0)))
+      continue;
+    size_t end = checked && (io.flags & OPW_IO_VARIADIC) ? kMaxTensors : i + 1;
+    char names[OPW_MAX_RANK][kNameRoom];
+    bool there = true;
+    for (size_t at = i; there && at < end; ++at) {
       if (shaped)
         nameSizes(op, io, node, results[i].dims, rank, names);
-      if (!setOutput(api, ctx, at, type, results[i].dims, rank, shaped, names))
-        break;
+      there = setOutput(api, ctx, at, type, results[i].dims, rank, shaped, names);
     }
   }
   return status == OPW_OK ? nullptr : errorOf(api, status, text);
