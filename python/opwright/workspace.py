@@ -80,6 +80,19 @@ def run_core(
         raise InputError(render(e.diagnostics, roots).removeprefix("error: ")) from e
 
 
+def run_core_timed(
+    core: Any, request: dict[str, Any], workspace: Path, clock: Clock, roots: Sequence[Path] = (), sources: Path | None = None
+) -> dict[str, Any]:  # fmt: skip
+    """run_core, with its stages on the clock."""
+    clock.progress("plugin")
+    start = time.perf_counter()
+    report = run_core(core, request, workspace, roots, sources)
+    clock.stages += [
+        (str(name), float(ms)) for name, ms in report.get("stages") or [("plugin", (time.perf_counter() - start) * 1e3)]
+    ]
+    return report
+
+
 def write_file(path: Path, text: str) -> None:
     """Writes a whole file or nothing."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

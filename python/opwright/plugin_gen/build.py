@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,7 @@ from opwright.errors import InputError
 from opwright.plugin_gen.config import load_config
 from opwright.plugin_gen.functional import functional_source
 from opwright.plugin_gen.request import LIBRARY, Plan, build_request, compile_variant, kernel_path, plan_kernels
-from opwright.workspace import CPU_LEVELS, Clock, Progress, import_core, locked, run_core, write_file, writing
+from opwright.workspace import CPU_LEVELS, Clock, Progress, import_core, locked, run_core_timed, write_file, writing
 
 
 @dataclass
@@ -89,18 +88,12 @@ def _build(
             write_file(workspace / path, text)
         write_file(workspace / "request.json", json.dumps(request, indent=1, sort_keys=True) + "\n")
         output.mkdir(exist_ok=True)
-    start = time.perf_counter()
-    clock.progress("plugin")
-    report = run_core(core, request, workspace, [plan.file.parent for plan in plans], sources)
+    report = run_core_timed(core, request, workspace, clock, [plan.file.parent for plan in plans], sources)
     with writing(workspace):
         built = Path(workspace, report.get("library") or f"output/{LIBRARY}")
         if built != library:
             os.replace(built, library)
         write_file(wrapper, functional)
-    stages = report.get("stages") or [("plugin", (time.perf_counter() - start) * 1e3)]
-    for stage in stages:
-        name, ms = (stage["name"], stage["ms"]) if isinstance(stage, dict) else stage[:2]
-        clock.stages.append((str(name), float(ms)))
     warnings = [
         f"kernel {plan.name!r}: input {name!r} is in no shape rule, so its size is not checked; "
         f"name it on the left of one, as in '{name}[n] -> ...'"
