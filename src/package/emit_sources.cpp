@@ -52,8 +52,9 @@ constexpr const char *kProject =
     R"CMAKE(# Builds @LIBRARY@ from its sources: the tables in C, the kernels in assembly, the runtime from an
 # installed opwright. With a C compiler and CMake:
 #
-#     cmake -S . -B build && cmake --build build
+#     cmake -S . -B build && cmake --build build && opwright seal build/@LIBRARY@
 #
+# The seal is for opwright.load and functional.py, which refuse a library without one; other hosts do not ask for it.
 # OPWRIGHT_DIR is the folder of the Python package opwright; without it, python3 is asked.
 cmake_minimum_required(VERSION 3.20)
 project(plugin LANGUAGES C ASM)

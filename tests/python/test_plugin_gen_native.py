@@ -17,6 +17,7 @@ import opwright
 from opwright.native import open_library
 from opwright.plugin_gen.build import plugin_gen
 from opwright.plugin_gen.config import run_file
+from opwright.sealing import seal_library
 
 MATRIX_KERNEL = """
 
@@ -125,6 +126,7 @@ def test_the_sources_build_to_the_same_plugin(built, functional, tmp_path):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
     library = tmp_path / "build" / report.library.name
+    seal_library(library)
     shutil.copy(report.functional, library.parent)
     again = run_file(library.parent / "functional.py", "functional_of_sources", "functional.py")
     ours, theirs = opwright.load(report.library), opwright.load(library)

@@ -265,7 +265,7 @@ def test_plugin_gen_page_runs(root, tmp_path):
             assert done.returncode == 0, done.stdout + done.stderr
             if words[0] == "python":
                 assert [done.stdout.strip()] == re.findall(r"^print\(.*\)  # (.*)$", text, re.MULTILINE)
-            if words[0] == "opwright":
+            if words[:2] == ["opwright", "plugin-gen"]:
                 libraries.append((tmp_path / "work/output/libtriton_plugins.so").read_bytes())
     assert len(libraries) == 3 and len(set(libraries)) == 1
     assert (tmp_path / "sources/build/libtriton_plugins.so").is_file()
