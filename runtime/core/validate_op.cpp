@@ -151,6 +151,8 @@ struct Checker {
       return refuse("%s is variadic, but not the last", t.name);
     if ((t.flags & OPW_IO_STRIDED) && (t.flags & (OPW_IO_HOST | OPW_IO_INPLACE)))
       return refuse("%s is STRIDED, and HOST or INPLACE, which need row-major memory", t.name);
+    if ((t.flags & OPW_IO_VARIADIC) && t.variadic_min > OPW_MAX_TENSORS)
+      return refuse("%s is at least %u tensors, at most %d are allowed", t.name, t.variadic_min, OPW_MAX_TENSORS);
     if (t.align & (t.align - 1))
       return refuse("%s has alignment %u, expected a power of two", t.name, t.align);
     if (t.alias < -1 || (t.alias >= 0 && (!output || static_cast<uint32_t>(t.alias) >= op->input_count)))
@@ -182,6 +184,11 @@ struct Checker {
                     kMaxEntries);
     if (a.kind == OPW_ATTR_ENUM && (a.choice_count == 0 || !a.choices))
       return refuse("attribute %s has no choices", a.name);
+    if (a.choice_count > kMaxEntries)
+      return refuse("attribute %s has %u choices, at most %u are allowed", a.name, a.choice_count, kMaxEntries);
+    for (uint32_t i = 0; a.kind == OPW_ATTR_ENUM && i < a.choice_count; ++i)
+      if (!a.choices[i])
+        return refuse("choice %u of attribute %s is null", i, a.name);
     return OPW_OK;
   }
 

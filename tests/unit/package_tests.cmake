@@ -11,6 +11,8 @@ add_dependencies(opw_package_kit opwright_runtime)
 opw_add_test(package_plugin_test SOURCES "${_here}/package_plugin_test.cpp" LINK opw_package_kit)
 opw_add_test(package_sources_test SOURCES "${_here}/package_sources_test.cpp" LINK opw_package_kit)
 opw_add_test(package_ops_test SOURCES "${_here}/package_ops_test.cpp" LINK opw_package_kit)
+opw_add_test(package_allocations_test SOURCES "${_here}/package_allocations_test.cpp" LINK opw_package_kit)
+opw_add_test(package_process_test SOURCES "${_here}/package_process_test.cpp" LINK opw_package_kit)
 opw_add_test(package_bounds_test SOURCES "${_here}/package_bounds_test.cpp" LINK opw_package_kit)
 opw_add_test(plugin_face_test SOURCES "${_here}/plugin_face_test.cpp" LINK opw_package_kit ${CMAKE_DL_LIBS})
 opw_add_test(package_expression_test SOURCES "${_here}/package_expression_test.cpp" LINK opw_package)
@@ -18,6 +20,9 @@ opw_add_test(runtime_pool_test SOURCES "${_here}/runtime_pool_test.cpp" LINK opw
 add_library(opw_fake_torch SHARED "${_here}/fake_torch.cpp")
 set_target_properties(opw_fake_torch PROPERTIES OUTPUT_NAME torch_cpu) # what the adapter looks for
 target_link_libraries(opw_fake_torch PRIVATE opw_options opw_sanitize)
+set(_opw_fuzz "${PROJECT_SOURCE_DIR}/tests/fuzz") # its tables in memory
+opw_add_test(runtime_threads_test SOURCES "${_here}/runtime_threads_test.cpp" "${_opw_fuzz}/library.cpp" LINK opwright_runtime_checked)
+target_include_directories(runtime_threads_test PRIVATE "${_opw_fuzz}")
 opw_add_test(torch_pool_test SOURCES "${_here}/torch_pool_test.cpp" LINK opwright_torch opwright_runtime_checked)
 target_compile_definitions(torch_pool_test PRIVATE "OPW_FAKE_TORCH=\"$<TARGET_FILE:opw_fake_torch>\"")
 add_dependencies(torch_pool_test opw_fake_torch)

@@ -219,6 +219,13 @@ TEST(Tables, EachKindOfDamageIsNamed) {
          s.attr.kind = s.attr.fallback.kind = OPW_ATTR_FLOATS;
          s.attr.fallback.count = 70000;
        }},
+      {t + "choice 1 of attribute a is null",
+       [](Sample &s) {
+         static const char *const two[] = {"one", nullptr};
+         s.attr.kind = OPW_ATTR_ENUM, s.attr.choices = two, s.attr.choice_count = 2;
+       }},
+      {t + "x is at least 300 tensors, at most 256 are allowed",
+       [](Sample &s) { s.x.flags = OPW_IO_VARIADIC, s.x.variadic_min = 300; }},
       {t + "a variant has 2000 guards, at most 1024 are allowed", [](Sample &s) { s.variants[0].guard_count = 2000; }},
       {t + "a launch has 2 arguments and 5000 variants", [](Sample &s) { s.launch.variant_count = 5000; }},
       {t + "out is STRIDED, and HOST or INPLACE, which need row-major memory",

@@ -339,7 +339,7 @@ MORE = [
     Stage("asan", sanitized("asan", "-LE", "fuzz"), needs=()),
     Stage("asan-suite", asan_suite),
     Stage("fuzz-long", fuzz_long, needs=("asan",)),
-    Stage("tsan", sanitized("tsan", "-R", "pool|launch"), needs=()),
+    Stage("tsan", sanitized("tsan", "-R", "pool|launch|threads"), needs=()),
     Stage("aarch64", aarch64, needs=()),
 ]
 COMMANDS = {
