@@ -33,13 +33,13 @@ public:
     count = n;
   }
 
-  /// Notes the sizes and vars that a program reads: only those are cut and evaluated.
-  void note(const opw_program_t &program);
-  /// To be called after the last note.
-  void noteVars() {
+  /// Notes what programs read: vars, which are evaluated then, and with `cut` sizes, which are halved.
+  void note(const opw_program_t &program, bool cut);
+  /// To be called after the last note of a kind.
+  void noteVars(bool cut) {
     for (uint32_t v = op->var_count; v-- > 0;)
       if (readVar[v])
-        note(op->vars[v]);
+        note(op->vars[v], cut);
   }
 
   /// Evaluates what the next `evaluate` reads; false where the op refuses every call of this box.
@@ -67,37 +67,29 @@ private:
 };
 
 void Box::noteTensor(uint32_t tensor) {
-  if (const opw_tensor_t *t = low.tensor(tensor))
+  if (const opw_tensor_t *t = tensor < low.inputCount ? low.inputs[tensor] : nullptr)
     for (int32_t d = 0; d < t->ndim; ++d)
       if (first[tensor] + static_cast<uint32_t>(d) < kMaxSizes)
         read[first[tensor] + static_cast<uint32_t>(d)] = true;
 }
 
-void Box::note(const opw_program_t &program) {
+void Box::note(const opw_program_t &program, bool cut) {
   for (uint32_t i = 0; i < program.count; ++i) {
     const opw_insn_t &x = program.code[i];
-    switch (x.op) {
-    case OPW_X_VAR:
+    if (x.op == OPW_X_VAR)
       readVar[x.b] = true;
-      break;
-    case OPW_X_DIM: {
+    if (!cut)
+      continue;
+    if (x.op == OPW_X_DIM) {
       const opw_tensor_t *t = low.tensor(x.b);
       int32_t axis = t && x.imm < 0 ? x.imm + t->ndim : x.imm;
       if (t && axis >= 0 && axis < t->ndim && first[x.b] + static_cast<uint32_t>(axis) < kMaxSizes)
         read[first[x.b] + static_cast<uint32_t>(axis)] = true;
-      break;
-    }
-    case OPW_X_DIM_AT:
-    case OPW_X_NUMEL:
-    case OPW_X_STRIDE:
+    } else if (x.op == OPW_X_DIM_AT || x.op == OPW_X_NUMEL || x.op == OPW_X_STRIDE) {
       noteTensor(x.b);
-      break;
-    case OPW_X_SUMDIM:
+    } else if (x.op == OPW_X_SUMDIM) {
       for (uint32_t t = x.b; t < low.inputCount; ++t)
         noteTensor(t);
-      break;
-    default:
-      break;
     }
   }
 }
@@ -296,14 +288,15 @@ class Quantity {
 public:
   Quantity(Box &sizes, const opw_program_t *what) : box(sizes), program(what), op(sizes.op) {
     if (program)
-      box.note(*program);
+      box.note(*program, true);
     else
       for (uint32_t t = 0; t < op->tactic_count; ++t)
         if (const opw_plan_t *plan = planOf(t))
           for (uint32_t i = 0; i < plan->workspace_count; ++i)
-            box.note(elementsOf(*plan->workspace[i]));
-    box.note(op->valid);
-    box.noteVars();
+            box.note(elementsOf(*plan->workspace[i]), true);
+    box.noteVars(true);
+    box.note(op->valid, false); // its own sizes say nothing of the quantity: cutting them would be lost
+    box.noteVars(false);
   }
 
   /// All values over the box.

@@ -181,8 +181,16 @@ def test_expressions(dialect, text):
     assert again
 
 
-def test_nesting_is_limited_in_every_grammar():
-    for text in ("(" * 5000 + "n", "-" * 5000 + "n", "x[" * 5000, "n" + "+n" * 5000, "min(" * 5000):
+def test_nesting_and_lengths_are_limited_in_every_grammar():
+    for text in (
+        "(" * 5000 + "n",
+        "-" * 5000 + "n",
+        "x[" * 5000,
+        "n" + "+n" * 5000,
+        "min(" * 5000,
+        "9" * 5000,
+        "0x" + "f" * 5000,
+    ):
         for what in (lambda t: parse(t, "rule", "w"), lambda t: parse(t, "grid", "w"), lambda t: parse_rule(t, "w")):
             with pytest.raises(InputError) as error:
                 what(text)

@@ -157,7 +157,9 @@ class Parser:
         """A number, a name, a call, or parentheses."""
         kind, text, column = self.take()
         if kind == "num":
-            value = int(text, 0) if text[:2] in ("0x", "0X") else int(text)
+            hexadecimal = text[:2] in ("0x", "0X")
+            long = not hexadecimal and len(text.lstrip("0")) > 19  # int() itself refuses 4300 digits
+            value = 1 << 63 if long else int(text, 16 if hexadecimal else 10)
             if value >= 1 << 63:
                 raise self.fail(text, "a number below 2^63", column)
             return Num(value)
