@@ -221,7 +221,7 @@ public:
   Call &workspace(void *memory, size_t bytes) noexcept { return scratch = memory, scratchBytes = bytes, *this; }
 
   /// Element types and shapes of the outputs. Inputs may have sizes of -1 and no data.
-  std::vector<TensorType> infer();
+  std::vector<TensorType> infer() { return infer(nullptr); }
   size_t workspaceBytes();
   Choice choose();
   /// Runs into the outputs that were given.
@@ -230,7 +230,6 @@ public:
   Results compute();
 
 private:
-  using Sizes = std::vector<int64_t>; // those that depend on the data
   std::string name() const { return Op(op, api).name(); }
   [[noreturn]] void refuse(opw_status_t status, const std::string &what) const {
     throw Error(status, name() + ": " + what);
@@ -239,11 +238,10 @@ private:
   template <class Function> void invoke(opw_call_t call, Function &&function);
   void runPhase(uint32_t phases, void *memory, size_t bytes);
   opw_choice_t decide();
-  int64_t evaluate(const opw_program_t &program, const Sizes &sizes);
-  Shape resolve(size_t output, Shape shape, const Sizes &sizes);
-  bool writtenEarly(size_t output, const opw_plan_t &plan) const;
-  void computeAtOnce(std::vector<Array> &arrays, const std::vector<TensorType> &types);
+  std::vector<TensorType> infer(const std::vector<Array> *counted);
+  bool countsFirst(const opw_plan_t &plan) const;
   void computeInPhases(std::vector<Array> &arrays, const std::vector<TensorType> &types);
+  void computeWithinBounds(std::vector<Array> &arrays, const std::vector<TensorType> &types);
 
   const opw_op_t *op;
   const opw_api_t *api;
@@ -357,20 +355,22 @@ inline void Call::runPhase(uint32_t phases, void *memory, size_t bytes) {
   invoke(call, [this](const opw_call_t *c, opw_error_t *error) { return api->run(op, c, error); });
 }
 
-inline std::vector<TensorType> Call::infer() {
-  const opw_op_t &declared = *op;
-  if (declared.output_count && (declared.outputs[declared.output_count - 1]->flags & OPW_IO_VARIADIC))
+/// With arrays in which the data-dependent sizes lie, all sizes are known.
+inline std::vector<TensorType> Call::infer(const std::vector<Array> *counted) {
+  if (op->output_count && (op->outputs[op->output_count - 1]->flags & OPW_IO_VARIADIC))
     refuse(OPW_E_UNSUPPORTED, "found a variadic output, whose shapes are not inferred; give outputs()");
-  std::vector<std::array<int64_t, OPW_MAX_RANK>> sizes(declared.output_count);
-  std::vector<opw_tensor_t> types(declared.output_count);
+  std::vector<std::array<int64_t, OPW_MAX_RANK>> sizes(op->output_count);
+  std::vector<opw_tensor_t> types(op->output_count);
   std::vector<opw_tensor_t *> places;
   for (size_t i = 0; i < types.size(); ++i) {
     types[i].shape = sizes[i].data();
+    if (counted && (op->outputs[i]->flags & OPW_IO_SIZE))
+      types[i].data = const_cast<void *>((*counted)[i].data());
     places.push_back(&types[i]);
   }
-  opw_call_t call = fill();
+  opw_call_t call = fill(counted ? 2 : 0);
   call.outputs = places.data();
-  call.output_count = declared.output_count;
+  call.output_count = op->output_count;
   invoke(call, [this](const opw_call_t *c, opw_error_t *error) { return api->infer(op, c, error); });
   std::vector<TensorType> all;
   for (const opw_tensor_t &t : types)
@@ -400,128 +400,97 @@ inline Results Call::compute() {
   if (!out.empty())
     refuse(OPW_E_ARGUMENT, "found outputs of the caller's, which run() fills; compute() makes its own");
   const std::vector<TensorType> types = infer();
+  struct Restore { // also when something throws
+    Call &call;
+    int32_t tactic;
+    ~Restore() {
+      call.out.clear();
+      call.wanted = tactic;
+    }
+  } const restore{*this, wanted};
   Results results;
-  bool early = false, known = true;
+  bool counted = false;
   for (size_t o = 0; o < types.size(); ++o) {
+    const bool known = types[o].shape.known();
+    counted = counted || !known;
     results.names.push_back(op->outputs[o]->name);
-    known = known && types[o].shape.known();
+    results.arrays.push_back(known ? Array(types[o].dtype, types[o].shape, op->outputs[o]->align) : Array());
+    out.push_back(known ? Output(results.arrays[o]) : Output(nullptr));
   }
-  struct Clear {
-    std::vector<Output> &out;
-    ~Clear() { out.clear(); }
-  } const clear{out};
-  const opw_plan_t *plan = known ? nullptr : op->plans[decide().plan];
-  for (size_t o = 0; o < types.size(); ++o)
-    early = early || (!types[o].shape.known() && writtenEarly(o, *plan));
-  if (known || early)
-    computeAtOnce(results.arrays, types);
-  else
+  if (!counted) {
+    run();
+    return results;
+  }
+  const opw_choice_t choice = decide();
+  wanted = choice.tactic; // the same one in both phases
+  if (countsFirst(*op->plans[choice.plan]))
     computeInPhases(results.arrays, types);
+  else
+    computeWithinBounds(results.arrays, types);
   return results;
 }
 
-/// Whether a launch before the sizes are known writes the output.
-inline bool Call::writtenEarly(size_t output, const opw_plan_t &plan) const {
-  const size_t number = op->input_count + output;
+/// Whether phase 0 leaves alone the outputs whose sizes it counts.
+inline bool Call::countsFirst(const opw_plan_t &plan) const {
+  auto isCounted = [&](uint32_t tensor) {             // outputs without memory are those
+    const uint32_t output = tensor - op->input_count; // wraps for an input
+    return output < out.size() && !out[output].get();
+  };
   for (uint32_t l = 0; l < plan.launch_count; ++l) {
     const opw_launch_t &launch = *plan.launches[l];
     if (launch.phase != 0)
       continue;
-    if (launch.kind == OPW_LAUNCH_FILL && launch.fill_tensor == number)
-      return true;
-    for (uint32_t i = 0; i < launch.arg_count; ++i) {
-      const opw_arg_t &a = launch.args[i];
-      if ((a.kind == OPW_ARG_POINTER && a.tensor == number) ||
-          (a.kind == OPW_ARG_DESCRIPTOR && a.descriptor->tensor == number))
-        return true;
-    }
+    if (launch.kind == OPW_LAUNCH_FILL && isCounted(launch.fill_tensor))
+      return false;
+    for (const opw_arg_t *a = launch.args; a != launch.args + launch.arg_count; ++a)
+      if ((a->kind == OPW_ARG_POINTER && isCounted(a->tensor)) ||
+          (a->kind == OPW_ARG_DESCRIPTOR && isCounted(a->descriptor->tensor)))
+        return false;
   }
-  return false;
+  return true;
 }
 
-/// A program with its data-dependent sizes replaced by numbers: the library evaluates what is left.
-inline int64_t Call::evaluate(const opw_program_t &program, const Sizes &sizes) {
-  std::vector<opw_insn_t> code;
-  for (const opw_insn_t *i = program.code; i != program.code + program.count; ++i) {
-    if (i->op != OPW_X_SIZE) {
-      code.push_back(*i);
-      continue;
-    }
-    constexpr int64_t kHalf = int64_t{1} << 30; // an immediate has 32 bits: high * 2^30 + low
-    const int64_t size = sizes[i->b];
-    code.push_back({OPW_X_INT, 0, 0, static_cast<int32_t>(size / kHalf)});
-    code.push_back({OPW_X_MUL, 0, 1, kHalf});
-    code.push_back({OPW_X_ADD, 0, 1, static_cast<int32_t>(size % kHalf)});
-  }
-  const opw_program_t known{code.data(), static_cast<uint32_t>(code.size()), program.is_float, program.depth, 0};
-  int64_t value = 0;
-  invoke(fill(), [&](const opw_call_t *c, opw_error_t *error) { return api->eval(op, &known, c, &value, error); });
-  return value;
-}
-
-/// The shape of an output once its sizes are known: each axis of -1 is a segment of one size that depends on them.
-inline Shape Call::resolve(size_t output, Shape shape, const Sizes &sizes) {
-  const opw_io_t &io = *op->outputs[output];
-  size_t axis = 0;
-  for (const opw_seg_t *s = io.segs; s != io.segs + io.seg_count; ++s) {
-    const opw_insn_t *end = s->dim.code + s->dim.count;
-    if (s->kind != OPW_SEG_DIM || std::none_of(s->dim.code, end, [](opw_insn_t i) { return i.op == OPW_X_SIZE; }))
-      continue;
-    while (axis < shape.size() && shape[axis] != -1)
-      ++axis;
-    if (axis < shape.size())
-      shape[axis] = evaluate(s->dim, sizes);
-  }
-  return shape;
-}
-
-/// One run, into arrays of the upper bounds where sizes depend on the data; the results lie at the front of those.
-inline void Call::computeAtOnce(std::vector<Array> &arrays, const std::vector<TensorType> &types) {
-  const opw_op_t &declared = *op;
-  Sizes sizes;
-  for (uint32_t k = 0; k < declared.size_count; ++k)
-    sizes.push_back(evaluate(declared.sizes[k]->upper, {}));
-  for (size_t o = 0; o < types.size(); ++o) {
-    const opw_io_t &io = *declared.outputs[o];
-    const Shape &shape = types[o].shape;
-    const auto *unknown = std::find(shape.begin(), shape.end(), -1);
-    if (unknown != shape.end() && !(io.flags & OPW_IO_COMPACT) &&
-        std::any_of(shape.begin(), unknown, [](int64_t n) { return n > 1; }))
-      refuse(OPW_E_UNSUPPORTED, std::string("output ") + io.name +
-                                    " would be laid out by an upper bound that is not its first size; "
-                                    "give outputs() of that bound");
-    arrays.emplace_back(types[o].dtype, resolve(o, shape, sizes), io.align);
-  }
-  out.assign(arrays.begin(), arrays.end());
-  run();
-  for (uint32_t k = 0; k < declared.size_count; ++k)
-    sizes[k] = arrays[declared.sizes[k]->output].item<int64_t>();
-  for (size_t o = 0; o < types.size(); ++o)
-    if (!types[o].shape.known())
-      arrays[o].shrink(resolve(o, types[o].shape, sizes));
-}
-
-/// Runs what finds the sizes, makes the arrays, and runs the rest in the same workspace.
+/// Runs what counts, makes the arrays that are missing, and runs the rest in the same workspace.
 inline void Call::computeInPhases(std::vector<Array> &arrays, const std::vector<TensorType> &types) {
-  const opw_op_t &declared = *op;
   const size_t bytes = scratch ? scratchBytes : workspaceBytes();
   Array own = scratch ? Array() : Array(DType::u8, {static_cast<int64_t>(bytes)});
   void *memory = scratch ? scratch : own.data();
-  for (size_t o = 0; o < types.size(); ++o) {
-    const bool known = types[o].shape.known();
-    arrays.push_back(known ? Array(types[o].dtype, types[o].shape, declared.outputs[o]->align) : Array());
-    out.push_back(known ? Output(arrays[o]) : Output(nullptr));
-  }
   runPhase(1, memory, bytes);
-  Sizes sizes;
-  for (uint32_t k = 0; k < declared.size_count; ++k)
-    sizes.push_back(arrays[declared.sizes[k]->output].item<int64_t>());
+  const std::vector<TensorType> exact = infer(&arrays);
   for (size_t o = 0; o < types.size(); ++o)
     if (!types[o].shape.known()) {
-      arrays[o] = Array(types[o].dtype, resolve(o, types[o].shape, sizes), declared.outputs[o]->align);
+      arrays[o] = Array(exact[o].dtype, exact[o].shape, op->outputs[o]->align);
       out[o] = arrays[o];
     }
   runPhase(2, memory, bytes);
+}
+
+/// Runs all at once into arrays as large as the bounds; the results lie at the front of those.
+inline void Call::computeWithinBounds(std::vector<Array> &arrays, const std::vector<TensorType> &types) {
+  for (uint32_t k = 0; k < op->size_count; ++k) {
+    const opw_size_t &size = *op->sizes[k];
+    invoke(fill(), [&](const opw_call_t *c, opw_error_t *error) {
+      return api->eval(op, &size.upper, c, arrays[size.output].data(), error);
+    });
+  }
+  const std::vector<TensorType> largest = infer(&arrays);
+  for (size_t o = 0; o < types.size(); ++o) {
+    const opw_io_t &io = *op->outputs[o];
+    const Shape &shape = types[o].shape;
+    if (shape.known())
+      continue;
+    const auto *unknown = std::find(shape.begin(), shape.end(), -1);
+    if (!(io.flags & OPW_IO_COMPACT) && std::any_of(shape.begin(), unknown, [](int64_t n) { return n > 1; }))
+      refuse(OPW_E_UNSUPPORTED, std::string("output ") + io.name +
+                                    " would be laid out by an upper bound that is not its first size; "
+                                    "give outputs() of that bound");
+    arrays[o] = Array(largest[o].dtype, largest[o].shape, io.align);
+    out[o] = arrays[o];
+  }
+  run();
+  const std::vector<TensorType> exact = infer(&arrays);
+  for (size_t o = 0; o < types.size(); ++o)
+    arrays[o].shrink(exact[o].shape);
 }
 
 inline Results Op::operator()(std::initializer_list<Input> inputs, std::initializer_list<Attr> attributes) const {
