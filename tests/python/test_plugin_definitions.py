@@ -23,6 +23,7 @@ import opwright.plugin as trtp
 from opwright import trt
 from opwright.errors import InputError
 from opwright.expressions import Dim, Name, Num, show
+from opwright.plugin import definition
 from opwright.plugin.build import build, load
 from opwright.plugin.combinations import AutoTuneCombination
 from opwright.plugin.symbolic import SymInt
@@ -466,3 +467,105 @@ def test_commands_that_are_refused(arguments, text, tmp_path):
     )
     assert done.returncode == 1 and text in done.stderr and "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+# -- what files for TensorRT do
+
+
+PROCESS_OPS = """
+import numpy as np
+import triton
+import triton.language as tl
+import opwright.plugin as trtp
+
+@triton.jit
+def repeat_kernel(x_ptr, n, y_ptr, BLOCK: tl.constexpr):
+    at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    tl.store(y_ptr + at, tl.load(x_ptr + at, mask=at < n) * 2, mask=at < n)
+
+@trtp.register("process::double")
+def desc(inp0: trtp.TensorDesc, block: int) -> trtp.TensorDesc:
+    return inp0.like()
+
+@trtp.aot_impl("process::double")
+def aot(inp0, block, outputs, tactic):
+    n = 1
+    for axis, one in enumerate([1] * inp0.ndim):
+        n *= one * inp0.shape_expr[axis]
+    return trtp.launch(repeat_kernel, (trtp.cdiv(n, block),), (inp0, n, outputs[0]), BLOCK=block)
+
+@trtp.impl("process::double")
+def impl(inp0, outputs, tactic):
+    np.multiply(np.asarray(inp0), 2 * tactic, out=np.asarray(outputs[0]))
+
+@trtp.register("process::other")
+def other_desc(inp0: trtp.TensorDesc) -> trtp.TensorDesc:
+    return trtp.from_shape_expr(inp0.shape_expr)
+
+@trtp.impl("process::other")
+def other(inp0, outputs): ...
+
+def tune():
+    @trtp.autotune("process::double")
+    def autotune(inp0, outputs):
+        return [trtp.AutoTuneCombination("FP32|FP16, FP32|FP16", "LINEAR", [1, 3])]
+"""
+
+
+@pytest.fixture
+def process_ops(tmp_path, monkeypatch):
+    """A module of definitions, imported as a program does it; and a model with one node, of fp16."""
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    (tmp_path / "process_ops.py").write_text(PROCESS_OPS)
+    monkeypatch.syspath_prepend(tmp_path)
+    x, y = (onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT16, [None] * 3) for name in "xy")
+    node = onnx.helper.make_node("double", ["x"], ["y"], domain="process", block=64)
+    untyped = onnx.helper.make_node("double", ["y"], ["z"], domain="process", block=64)
+    model = onnx.helper.make_model(onnx.helper.make_graph([node, untyped], "g", [x], [y]))
+    onnx.save(model, tmp_path / "model.onnx")
+    with definition.collected():
+        import process_ops as module
+
+        sys.modules.pop("process_ops")
+        yield module
+
+
+def test_definitions_of_the_process_take_the_types_of_a_model(process_ops, tmp_path):
+    path = tmp_path / "libprocess.so"
+    for _ in range(2):  # what the first build knows from the model, the second one must be told again
+        with pytest.raises(InputError, match="(?s)process::double has no autotune, expected one.*--for MODEL.onnx"):
+            build(None, path, ops=["process::double"])
+        build(None, path, ops=["process::double"], models=[tmp_path / "model.onnx"])
+    double = opwright.load(path)["process::double"]
+    assert double.dtypes == [("f16", "f16")]
+    x = np.arange(2 * 3 * 40, dtype=np.float16).reshape(2, 3, 40)
+    np.testing.assert_array_equal(double(x, block=64), 2 * x)
+    with pytest.raises(opwright.native.PluginError, match="block is none of 64, for which this library was built"):
+        double(x, block=32)
+    with pytest.raises(
+        InputError, match="this process: found no operator 'a::b', expected one of process::double, proc"
+    ):
+        build(None, path, ops=["a::b"])
+    with pytest.raises(InputError, match="process::other has no aot_impl"):
+        build(None, path, models=[tmp_path / "model.onnx"])
+
+
+def test_impl_takes_a_tactic(process_ops):
+    x = np.ones(3, np.float32)
+    assert trtp.call("process::double", x, block=8).tolist() == [2, 2, 2]
+    with pytest.raises(InputError, match="process::double: found tactic 3, expected one of 1"):
+        trtp.call("process::double", x, block=8, tactic=3)
+    process_ops.tune()
+    assert trtp.call("process::double", x, block=8, tactic=3).tolist() == [6, 6, 6]
+
+
+def test_a_model_gives_types_only_where_register_says_those_of_outputs(tmp_path):
+    code = OP.format(**GOOD | {"desc": "trtp.from_shape_expr(x.shape_expr)"})
+    code = code[: code.index("@trtp.autotune")] + code[code.index("@trtp.aot_impl") :]
+    (tmp_path / "ops.py").write_text(
+        f"import opwright.plugin as trtp\nfrom opwright.plugin import TensorDesc\ncopy = None\n{code}"
+    )
+    (found,) = load(tmp_path / "ops.py")
+    found.types.append((trt.float32.value,))
+    with pytest.raises(InputError, match="no autotune, and register says no element type of the output 'out'"):
+        trace(found)

@@ -5,19 +5,20 @@ What is in the place of the library changes only when everything else has succee
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from opwright.errors import InputError
 from opwright.plugin import uses
-from opwright.plugin.definition import Definition, collected
+from opwright.plugin.definition import Definition, all_registered, collected
 from opwright.plugin.request import Kernels, TtirCache, operator
 from opwright.plugin.trace import trace
 from opwright.plugin_gen.config import run_file
@@ -47,20 +48,21 @@ class Report:
 
 
 def build(
-    source: Path, library: Path, cpu_levels: Sequence[str] = CPU_LEVELS, ops: Sequence[str] = (),
+    source: Path | None, library: Path, cpu_levels: Sequence[str] = CPU_LEVELS, ops: Sequence[str] = (),
     workspace: Path | None = None, progress: Progress = lambda stage: None, *, attributes: Sequence[str] = (),
     models: Sequence[Path] = (),
 ) -> Report:  # fmt: skip
-    """Builds the definitions of a file, or some of them; or what a workspace's request.json says, which needs no Triton. `attributes` (ns::op.name=VALUE) and the nodes of ONNX models are values that the
-    library is built for. Raises OpwrightError; an earlier library is untouched then."""
+    """Builds the definitions of a file, or some of them; without a file, those that this process has made; or what a workspace's
+    request.json says, which needs no Triton. `attributes` (ns::op.name=VALUE) and the nodes of ONNX models are values that the library
+    is built for. Raises OpwrightError; an earlier library is untouched then."""
     library = library.absolute()
     if not re.fullmatch(r"[\w.+-]+\.so", library.name):
         raise InputError(f"the library {str(library)!r}, expected a file name that ends in .so", hint="-o libadd.so")
     clock = Clock(progress)
-    if source.name == "request.json":
+    if source is not None and source.name == "request.json":
         return _replay(source.absolute(), library, ops or attributes or models, clock)
     with clock.stage("definitions"):
-        definitions = load(source.absolute(), ops)
+        definitions = registered(ops) if source is None else load(source.absolute(), ops)
         uses.add_given(definitions, attributes)
         for model in models:
             uses.add_model(definitions, model)
@@ -86,9 +88,19 @@ def load(source: Path, ops: Sequence[str] = ()) -> list[Definition]:
             f"{source}: found no definition, expected @opwright.plugin.register in it",
             hint="a file of PluginGen's KERNELS is for `opwright plugin-gen`",
         )
+    return _chosen(found, ops, str(source))
+
+
+def registered(ops: Sequence[str] = ()) -> list[Definition]:
+    """The definitions that this process has made, or those of the given ids: copies, to which a build adds what it knows."""
+    return copy.deepcopy(_chosen(all_registered(), ops, "this process"))
+
+
+def _chosen(found: Mapping[str, Definition], ops: Sequence[str], where: str) -> list[Definition]:
     unknown = [op for op in ops if op not in found]
-    if unknown:
-        raise InputError(f"{source}: found no operator {unknown[0]!r}, expected one of {', '.join(found)}")
+    if unknown or not found:
+        wanted = repr(unknown[0]) if unknown else "that is registered"
+        raise InputError(f"{where}: found no operator {wanted}, expected one of {', '.join(found) or 'none'}")
     return [definition for name, definition in found.items() if not ops or name in ops]
 
 

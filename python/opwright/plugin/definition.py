@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from opwright.dtypes import DType
 from opwright.errors import InputError
 from opwright.expressions import Expr, show
 from opwright.plugin import attributes as attribute_kinds
@@ -52,6 +53,9 @@ class Definition:
     impl: Callable | None = None
     cost: Callable | None = None
     ranks: dict[str, list[int]] = field(default_factory=dict)  # known ones of inputs of any rank
+    types: list[tuple[DType, ...]] = field(
+        default_factory=list
+    )  # of the inputs, where a model is known: without an autotune
     doc: str = field(default="")
 
     @property
@@ -177,6 +181,11 @@ def find(op_id: str) -> Definition:
     if op_id not in _definitions:
         raise InputError(f"no operator {op_id!r} is registered, expected one of {', '.join(_definitions) or 'none'}")
     return _definitions[op_id]
+
+
+def all_registered() -> Mapping[str, Definition]:
+    """Every definition that this process has made, by id."""
+    return _definitions
 
 
 def default_names(count: int) -> tuple[str, ...]:

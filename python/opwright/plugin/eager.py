@@ -105,16 +105,18 @@ def dtype_of_array(array: Any) -> DType:
     return BY_NAME[name]
 
 
-def call(op_id: str, *inputs: Any, **attributes: Any) -> Any:
+def call(op_id: str, *inputs: Any, tactic: int = 0, **attributes: Any) -> Any:
     """Runs the `impl` of a definition of this process on NumPy arrays or torch tensors; returns its output, or a tuple of them.
 
-    An output in place is a changed copy of its input.
+    An output in place is a changed copy of its input. `tactic` is one of autotune's; 0 is the first.
     """
     found = definitions.find(op_id)
-    return run(found, inputs, attributes)
+    return run(found, inputs, attributes, tactic=tactic)
 
 
-def run(definition: Definition, inputs: Sequence[Any], attributes: Mapping[str, Any], *, wide: bool = False) -> Any:
+def run(
+    definition: Definition, inputs: Sequence[Any], attributes: Mapping[str, Any], *, tactic: int = 0, wide: bool = False
+) -> Any:  # fmt: skip
     """The same for a definition. With `wide`, all floats are float64, whatever the combinations of element types are."""
     if definition.impl is None:
         raise InputError(
@@ -124,6 +126,10 @@ def run(definition: Definition, inputs: Sequence[Any], attributes: Mapping[str, 
     arrays, values = bind(definition, inputs, attributes)
     outputs, sizes_found = describe(definition, arrays, values)
     row = combination(definition, arrays, outputs, values)
+    if tactic not in (0, *row.tactics):
+        raise InputError(
+            f"{definition.id}: found tactic {tactic!r}, expected one of {', '.join(map(str, row.tactics))}"
+        )
     names = [*(tensor.name for tensor in definition.inputs), *(output.name for output in outputs)]
     types = dict(zip(names, row.types, strict=True))
     if wide:
@@ -138,7 +144,7 @@ def run(definition: Definition, inputs: Sequence[Any], attributes: Mapping[str, 
         else:
             results.append(Tensor(_empty(_shape(output, uppers), types[output.name], arrays)))
     given = {name: None if array is None else Tensor(array) for name, array in arrays.items()}
-    more = {"outputs": tuple(results), "stream": 0, "tactic": row.tactics[0]}
+    more = {"outputs": tuple(results), "stream": 0, "tactic": tactic or row.tactics[0]}
     lazily = {name: (lambda value=value: value) for name, value in {**given, **values, **more}.items()}
     definitions.call(definition, definition.impl, lazily)
     real = {size.name: _written(size, outputs, results) for size in sizes_found}

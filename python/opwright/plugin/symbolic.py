@@ -12,6 +12,7 @@ from opwright.plugin import paths
 from opwright.plugin.paths import Option
 
 _LARGEST = 2**63 - 1
+_REPEATED = (list, tuple, str, bytes)  # [0] * x.ndim is Python's own: it asks for __index__
 _BOOLEAN = ("==", "!=", "<", "<=", "and", "or", "not", "present")
 
 
@@ -42,10 +43,10 @@ class SymInt:
         return _binary("-", other, self)
 
     def __mul__(self, other: Any) -> Any:
-        return _binary("*", self, other)
+        return NotImplemented if isinstance(other, _REPEATED) else _binary("*", self, other)
 
     def __rmul__(self, other: Any) -> Any:
-        return _binary("*", other, self)
+        return NotImplemented if isinstance(other, _REPEATED) else _binary("*", other, self)
 
     def __truediv__(self, other: Any) -> SymFloat:
         return _divide(self, other)

@@ -210,11 +210,7 @@ def _merge_outputs(definition: Definition, leaves: Sequence[Leaf[_Registered]]) 
 def _combinations(definition: Definition, outputs: Sequence[TensorDesc], known: Known) -> list[Combination]:
     names = [*(tensor.name for tensor in definition.inputs), *(output.name for output in outputs)]
     if definition.autotune is None:
-        raise InputError(
-            f"{definition.id} has no autotune, expected one: it says which element types there are",
-            where=definition.where,
-            hint=f'AutoTuneCombination("{", ".join(["FP32|FP16"] * len(names))}")',
-        )
+        return [_of_model(definition, types, outputs) for types in _types_of_models(definition, len(names))]
     autotune = definition.autotune
     leaves = explore(lambda: _rows(definition, autotune, outputs, names), known, same=lambda rows: rows).leaves
     if len(leaves) > 1:
@@ -232,6 +228,30 @@ def _combinations(definition: Definition, outputs: Sequence[TensorDesc], known: 
                     where=definition.where,
                 )
     return rows
+
+
+def _types_of_models(definition: Definition, count: int) -> Sequence[tuple[DType, ...]]:
+    if not definition.types:
+        raise InputError(
+            f"{definition.id} has no autotune, expected one: it says which element types there are",
+            where=definition.where,
+            hint=f'AutoTuneCombination("{", ".join(["FP32|FP16"] * count)}"), or build it for a model whose nodes have them: '
+            "--for MODEL.onnx",
+        )
+    return definition.types
+
+
+def _of_model(definition: Definition, types: Sequence[DType], outputs: Sequence[TensorDesc]) -> Combination:
+    """The row for a node's inputs: types of the outputs are what register says."""
+    known = dict(zip((tensor.name for tensor in definition.inputs), types, strict=True))
+    own = [known[output.same_as] if output.same_as else output.element for output in outputs]
+    for output, dtype in zip(outputs, own, strict=True):
+        if dtype is None:
+            raise InputError(
+                f"{definition.id} has no autotune, and register says no element type of the output {output.name!r}",
+                where=definition.where, hint="from_shape_expr(shape, dtype)",
+            )  # fmt: skip
+    return Combination((*types, *own), (1,))  # type: ignore[arg-type]
 
 
 def _rows(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from opwright.dtypes import BY_NAME, DType
 from opwright.errors import InputError, MissingError
 from opwright.plugin.definition import Definition
 
@@ -34,7 +35,7 @@ def add_given(definitions: Sequence[Definition], given: Sequence[str]) -> None:
 
 
 def add_model(definitions: Sequence[Definition], model: Path) -> int:
-    """Notes the attributes and ranks of every node of a model that is one of these operators; returns their number."""
+    """Notes the attributes, ranks and element types of every node of a model that is one of these operators; returns their number."""
     try:
         import onnx
     except ImportError as e:
@@ -46,7 +47,7 @@ def add_model(definitions: Sequence[Definition], model: Path) -> int:
     except Exception as e:  # files that are none, or no model
         raise InputError(f"the model {str(model)!r} cannot be read: {e}", hint="--for takes an ONNX model") from e
     by_id = {definition.id: definition for definition in definitions}
-    ranks = _ranks(onnx, loaded)
+    ranks, types = _tensors(onnx, loaded)
     count = 0
     for node in _nodes(loaded.graph, *(function for function in loaded.functions)):
         attributes = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
@@ -67,6 +68,9 @@ def add_model(definitions: Sequence[Definition], model: Path) -> int:
         for tensor, used in zip(definition.inputs, node.input, strict=False):
             if tensor.rank is None and used in ranks:
                 _note(definition.ranks.setdefault(tensor.name, []), ranks[used])
+        own = tuple(types.get(used) for used in node.input)
+        if len(own) == len(definition.inputs) and None not in own:
+            _note(definition.types, own)
     if count == 0:
         raise InputError(
             f"the model {str(model)!r} has no node of {', '.join(by_id)}",
@@ -89,17 +93,22 @@ def _nodes(*graphs: Any) -> Iterator[Any]:
                 yield from _nodes(*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs)
 
 
-def _ranks(onnx: Any, model: Any) -> dict[str, int]:
-    """Ranks of the tensors of the main graph, as far as they are known."""
+def _tensors(onnx: Any, model: Any) -> tuple[dict[str, int], dict[str, DType]]:
+    """Ranks and element types of the tensors of the main graph, as far as they are known."""
     try:
         graph = onnx.shape_inference.infer_shapes(model).graph
     except Exception:  # what it cannot infer is not known
         graph = model.graph
     ranks = {tensor.name: len(tensor.dims) for tensor in graph.initializer}
+    types = {tensor.name: tensor.data_type for tensor in graph.initializer}
     for info in [*graph.input, *graph.value_info, *graph.output]:
-        if info.type.tensor_type.HasField("shape"):
-            ranks[info.name] = len(info.type.tensor_type.shape.dim)
-    return ranks
+        tensor = info.type.tensor_type
+        if tensor.HasField("shape"):
+            ranks[info.name] = len(tensor.shape.dim)
+        if tensor.elem_type:
+            types[info.name] = tensor.elem_type
+    named = {name: onnx.helper.tensor_dtype_to_np_dtype(number).name for name, number in types.items()}
+    return ranks, {name: BY_NAME[dtype] for name, dtype in named.items() if dtype in BY_NAME}
 
 
 def _text(value: Any) -> str:
