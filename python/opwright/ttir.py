@@ -38,6 +38,11 @@ def _aot_target(triton: ModuleType, target: Any) -> Iterator[None]:
     class AotDriver(DriverBase):
         """Answers get_current_target and nothing else."""
 
+        @property
+        def utils(self) -> Any:
+            """Kernels that were launched, and are collected while this one is active, belong to the driver before."""
+            return (previous or driver.default).utils
+
         @classmethod
         def is_active(cls) -> bool:
             return False

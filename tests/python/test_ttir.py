@@ -120,3 +120,18 @@ def test_no_torch_and_no_cache(tmp_path):
     env["PYTHONPATH"] = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
     subprocess.run([sys.executable, "-c", code], env=env, cwd=tmp_path, check=True)
     assert os.listdir(tmp_path) == ["k.py"]
+
+
+def test_a_launched_kernel_that_is_collected_meanwhile():
+    """The driver that launched it unloads it."""
+    import numpy as np
+
+    import opwright
+    from opwright import ttir
+
+    launched = triton.jit(add.fn)
+    compiled = launched[(1,)](*(opwright.tensor(np.ones(4, np.float32)) for _ in range(3)), 4, BLOCK=4)
+    assert compiled.module is not None
+    with ttir._aot_target(triton, None):
+        compiled.__del__()
+    assert compiled.module is None
