@@ -569,3 +569,25 @@ def test_a_model_gives_types_only_where_register_says_those_of_outputs(tmp_path)
     found.types.append((trt.float32.value,))
     with pytest.raises(InputError, match="no autotune, and register says no element type of the output 'out'"):
         trace(found)
+
+
+def test_shapes_as_tensorrt_makes_them(tmp_path):
+    n = trtp.ShapeExpr(SymInt(Dim("x", 0)))
+    assert show(n.expr) == "x.0" and trtp.ShapeExpr(4).constant_value() == 4 and isinstance(n, trtp.ShapeExpr)
+    with pytest.raises(InputError, match="'x.0' is used as a constant, but is known only when"):
+        n.constant_value()
+    shape = trtp.ShapeExprs(2)
+    shape[1] = 3
+    with pytest.raises(InputError, match=r"size 0 of a shape of 2 sizes is not set, expected shape\[0\] = \.\.\."):
+        shape.numel()
+    shape[0] = n
+    for desc in (
+        trtp.from_shape_expr(shape, dtype=trt.int8),
+        trtp.TensorDesc(trtp.ShapeExprs.from_tuple((n, 3)), trt.int8),
+        trtp.TensorDesc((n, 3), dtype=trt.int8),
+    ):
+        assert repr(desc) == "TensorDesc(output, ShapeExprs(x.0, 3), i8)"
+    assert trtp.SizeTensorDesc is trtp.SizeTensor
+    refused(
+        tmp_path, OP.format(**GOOD | {"desc": "TensorDesc(trtp.ShapeExprs(1))"}), "size 0 of a shape of 1 sizes is not"
+    )

@@ -42,10 +42,10 @@ from opwright.plugin.symbolic import (
 )  # fmt: skip
 from opwright.plugin.tensors import SizeTensor, TensorDesc, from_shape_expr, size_tensor, workspace
 
-max, min = maximum, minimum  # QDP's names
+max, min, SizeTensorDesc = maximum, minimum, SizeTensor  # QDP's names
 
 __all__ = [
-    "AutoTuneCombination", "DataType", "KernelLaunchParams", "Shape", "ShapeExpr", "ShapeExprs", "SizeTensor", "SymExprs", "SymFloat",
+    "AutoTuneCombination", "DataType", "KernelLaunchParams", "Shape", "ShapeExpr", "ShapeExprs", "SizeTensor", "SizeTensorDesc", "SymExprs", "SymFloat",
     "SymInt", "SymInt32", "SymIntExprs", "Tensor", "TensorDesc", "aot_impl", "autotune", "call", "cdiv", "ceil", "cost", "descriptor", "floor", "from_shape_expr",
     "impl", "launch", "length", "max", "maximum", "min", "minimum", "next_power_of_2", "one_of", "register", "require", "scalar", "size_tensor",
     "sizes_known", "sqrt", "where", "workspace", "zero",

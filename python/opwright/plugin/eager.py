@@ -10,13 +10,12 @@ import numpy as np
 
 from opwright.dtypes import BY_NAME, DType
 from opwright.errors import InputError, MissingError
-from opwright.expressions import Expr, Name, Num
+from opwright.expressions import Expr, Name
 from opwright.plugin import definition as definitions
 from opwright.plugin.attributes import Attribute
 from opwright.plugin.combinations import Combination, DataType, merge
 from opwright.plugin.definition import Definition, conditions
-from opwright.plugin.shapes import ShapeExprs
-from opwright.plugin.symbolic import SymInt, evaluate
+from opwright.plugin.symbolic import evaluate
 from opwright.plugin.tensors import Size, SizeTensor, TensorDesc, sizes
 
 
@@ -199,7 +198,7 @@ def describe(
     for name, array in arrays.items():
         descs[name] = None
         if array is not None:
-            desc = TensorDesc(name, ShapeExprs([SymInt(Num(size)) for size in array.shape]), dtype_of_array(array))
+            desc = TensorDesc(tuple(array.shape), dtype_of_array(array), name=name)
             desc.values = array
             descs[name] = desc
     with conditions(concrete=True), sizes() as found_sizes:
@@ -225,7 +224,7 @@ def combination(
             raise InputError(f"{definition.id} has no autotune, and register says no element type of an output",
                              where=definition.where, hint="from_shape_expr(shape, dtype)")  # fmt: skip
         return Combination((*given, *own), (1,))  # type: ignore[arg-type]
-    descs = {name: None if array is None else TensorDesc(name, ShapeExprs([SymInt(Num(n)) for n in array.shape]))
+    descs = {name: None if array is None else TensorDesc(tuple(array.shape), name=name)
              for name, array in arrays.items()}  # fmt: skip
     lazily = {
         name: (lambda value=value: value) for name, value in {**descs, **values, "outputs": tuple(outputs)}.items()

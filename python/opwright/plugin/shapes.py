@@ -22,13 +22,19 @@ class ShapeExprs:
     """
 
     def __init__(
-        self, sizes: Sequence[SymInt] | None, tensor: str = "", tail: Sequence[SymInt] = (), name: str = ""
+        self, sizes: Sequence[SymInt] | int | None, tensor: str = "", tail: Sequence[SymInt] = (), name: str = ""
     ) -> None:
-        """All sizes, or with a tensor of any rank those that differ from its own. `name` is an output's."""
-        self.head = list(sizes or ())
+        """All sizes, or with a tensor of any rank those that differ from its own; or how many there are, to be set one by one. `name` is
+        an output's."""
+        self.head: list[Any] = [None] * sizes if isinstance(sizes, int) else list(sizes or ())
         self.tail = list(tail)
         self.tensor = "" if sizes is not None and not tensor else tensor
         self.name = name
+
+    @classmethod
+    def from_tuple(cls, sizes: Sequence[Any]) -> ShapeExprs:
+        """Of integers and symbols."""
+        return cls([as_int(size) for size in sizes])
 
     @property
     def any_rank(self) -> bool:
@@ -67,8 +73,8 @@ class ShapeExprs:
                 hint=f"declare it: @register(..., ranks={{{self.tensor!r}: 4}})",
             )
         product = SymInt(Num(1))
-        for size in self.head:
-            product = product * size
+        for axis in range(len(self.head)):
+            product = product * self[axis]
         return product
 
     @property
@@ -94,6 +100,10 @@ class ShapeExprs:
             if axis < 0 and -axis <= len(self.tail):
                 return self.tail[axis]
             return SymInt(Dim(self.tensor, axis))
+        if self.head[axis] is None:
+            raise InputError(
+                f"size {axis} of a shape of {len(self.head)} sizes is not set, expected shape[{axis}] = ..."
+            )
         return self.head[axis]
 
     def __setitem__(self, index: Any, size: Any) -> None:

@@ -25,8 +25,9 @@ class SymInt:
 
     __slots__ = ("expr",)
 
-    def __init__(self, expr: Expr) -> None:
-        self.expr = expr
+    def __init__(self, value: Any) -> None:
+        """What an expression says; or, as in TensorRT's ShapeExpr, an integer or another symbol."""
+        self.expr: Expr = value if isinstance(value, Expr) else as_int(value).expr
 
     # arithmetic
 
@@ -100,6 +101,12 @@ class SymInt:
     def is_constant(self) -> bool:
         """Whether the value is known now."""
         return isinstance(self.expr, Num)
+
+    def constant_value(self) -> int:
+        """The value, where it is known now."""
+        if not isinstance(self.expr, Num):
+            self._unknown("as a constant")
+        return self.expr.value
 
     @property
     def is_condition(self) -> bool:

@@ -26,10 +26,12 @@ class TensorDesc:
     In `register`, which says for all combinations at once what the shapes are, `dtype` is not known.
     """
 
-    def __init__(self, name: str, shape: ShapeExprs, dtype: DType | None = None, same_as: str = "") -> None:
+    def __init__(
+        self, shape_expr: Sequence[Any] | ShapeExprs, dtype: Any = None, *, name: str = "", same_as: str = ""
+    ) -> None:  # fmt: skip
         self.name = name
-        self.shape_expr = shape
-        self.element = dtype
+        self.shape_expr = shape_expr if isinstance(shape_expr, ShapeExprs) else ShapeExprs.from_tuple(shape_expr)
+        self.element = dtype_of(dtype) if dtype is not None else None
         self.same_as = same_as  # of an output: the input whose element type it has
         self.alias_of = ""  # of an output: the input that it is
         self.format = "LINEAR"
@@ -80,7 +82,7 @@ class TensorDesc:
 
     def like(self) -> TensorDesc:
         """Another tensor with this shape and element type."""
-        return TensorDesc("", self.shape_expr.copy(), self.element, self.same_as or self.name)
+        return TensorDesc(self.shape_expr.copy(), self.element, same_as=self.same_as or self.name)
 
     def aliased(self) -> TensorDesc:
         """An output that is this input, changed in place. A host that gives it memory of its own gets a changed copy."""
@@ -100,8 +102,8 @@ class TensorDesc:
 
 def from_shape_expr(shape: Sequence[Any] | ShapeExprs, dtype: Any = None) -> TensorDesc:
     """An output of this shape; its element type is the combination's, and must be `dtype` where that is given."""
-    sizes = shape.copy() if isinstance(shape, ShapeExprs) else ShapeExprs([as_int(size) for size in shape])
-    return TensorDesc("", sizes, dtype_of(dtype) if dtype is not None else None)
+    sizes = shape.copy() if isinstance(shape, ShapeExprs) else ShapeExprs.from_tuple(shape)
+    return TensorDesc(sizes, dtype)
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ class SizeTensor(TensorDesc):
     """A size that depends on the data: an output of no axis, int64, that a kernel writes. `expr()` is the size in shapes of others."""
 
     def __init__(self, size: Size) -> None:
-        super().__init__("", ShapeExprs([]), BY_NAME["i64"])
+        super().__init__((), BY_NAME["i64"])
         self.size = size
 
     def expr(self) -> SymInt:
@@ -138,7 +140,7 @@ class Workspace(TensorDesc):
     """Memory between the launches of one call."""
 
     def __init__(self, name: str, shape: ShapeExprs, dtype: DType, zero: bool) -> None:
-        super().__init__(name, shape, dtype)
+        super().__init__(shape, dtype, name=name)
         self.zero = zero
 
 
@@ -147,7 +149,7 @@ def workspace(shape: Sequence[Any] | ShapeExprs, dtype: Any, zero: bool = False)
     found = _workspaces.get(None)
     if found is None:
         raise InputError("found a workspace outside of aot_impl, expected it beside the launches that use it")
-    sizes = ShapeExprs([as_int(size) for size in shape])
+    sizes = ShapeExprs.from_tuple(list(shape))
     found.append(Workspace(f"workspace{len(found)}", sizes, dtype_of(dtype), zero))
     return found[-1]
 
@@ -175,4 +177,4 @@ def sizes() -> Iterator[list[Size]]:
 def input_desc(name: str, rank: int | None, dtype: DType | None = None) -> TensorDesc:
     """An input of a declared rank, or of any."""
     shape = ShapeExprs(None, name) if rank is None else ShapeExprs([SymInt(Dim(name, axis)) for axis in range(rank)])
-    return TensorDesc(name, shape, dtype)
+    return TensorDesc(shape, dtype, name=name)

@@ -178,6 +178,8 @@ def _register(definition: Definition) -> _Registered:
     for name, output in zip(names, outputs, strict=True):
         output.name = name
         output.shape_expr.name = name
+        if not output.shape_expr.any_rank:
+            list(output.shape_expr)  # each is set
     unwritten = [size.name for size in found_sizes if not any(_is_of(output, size) for output in outputs)]
     if unwritten:
         raise InputError("a size_tensor is no output, expected register to return it: a kernel writes the size there",
