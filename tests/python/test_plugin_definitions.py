@@ -591,3 +591,58 @@ def test_shapes_as_tensorrt_makes_them(tmp_path):
     refused(
         tmp_path, OP.format(**GOOD | {"desc": "TensorDesc(trtp.ShapeExprs(1))"}), "size 0 of a shape of 1 sizes is not"
     )
+
+
+QUICK = """
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from triton.compiler import compile as compile_kernel
+
+@trtp.register("a::op")
+def desc(x: TensorDesc) -> TensorDesc:
+    return x.like()
+@trtp.autotune("a::op")
+def tune(x, outputs):
+    return [trtp.AutoTuneCombination("FP32, FP32")]
+@trtp.aot_impl("a::op")
+def aot(x, outputs, tactic):
+    source = ASTSource(copy, {{"x_ptr": "*fp32", "y_ptr": "*fp32", "n": "i32", "BLOCK": "constexpr"}}, {{(3,): 16}})
+    compiled = {compile}
+    extra = trtp.SymIntExprs.from_tuple([])
+    return compiled.metadata.name, compiled.asm["ptx"].encode(), trtp.KernelLaunchParams(), extra
+"""
+
+
+@pytest.mark.parametrize(
+    "compile",
+    [
+        "compile_kernel(source)",
+        "triton.compiler.compile(source, target=GPUTarget('cuda', 90, 32))",
+        "triton.compiler.compiler.compile(source, options={'num_warps': 8})",
+        "triton.compile(src=source)",
+    ],
+)
+def test_names_of_tritons_compiler(compile, tmp_path):
+    # the kernel's own order is inputs, outputs, integers: n is missing, so the tuple is understood and refused
+    refused(
+        tmp_path,
+        QUICK.format(compile=compile),
+        "kernel 'copy' has 3 parameters without the constants .x_ptr, y_ptr, n.",
+    )
+    import triton.compiler.compiler
+
+    assert triton.compile is triton.compiler.compile is triton.compiler.compiler.compile
+    assert triton.compile.__module__ == "triton.compiler.compiler"
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "text"),
+    [
+        ("desc", "x.same()", r":12: a::op: desc raises AttributeError: 'TensorDesc' object has no attribute 'same'"),
+        ("tune", "[trtp.AutoTuneCombination(types=1)]", ":15: a::op: tune raises TypeError: .*unexpected keyword argument 'types'"),
+        ("aot", "{1: 2}[tactic + 1]", ":18: a::op: aot raises KeyError: 2"),
+    ],
+)  # fmt: skip
+def test_what_functions_raise(part, value, text, tmp_path):
+    refused(tmp_path, OP.format(**GOOD | {part: value}), text)

@@ -6,7 +6,7 @@ that call compiles nothing: the code is a token that stands for the source, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -69,6 +69,10 @@ class _Code(str):
     source: Any
     options: dict[str, Any]
 
+    def encode(self, *_: Any, **__: Any) -> Any:
+        """TensorRT takes code as bytes too."""
+        return self
+
 
 class _Compiled:
     """What triton.compile gives to the function that is traced."""
@@ -86,21 +90,23 @@ class _Metadata:
 
 
 @contextmanager
-def compiling() -> Iterator[None]:
-    """triton.compile answers with tokens."""
+def compiling(function: Callable) -> Iterator[None]:
+    """triton.compile answers with tokens, whatever target it is given and under whatever name the function's file has it."""
     triton = ttir.import_triton()
     original = triton.compile
 
-    def stand_in(src: Any, target: Any = None, options: dict[str, Any] | None = None, **_: Any) -> _Compiled:
-        if target is not None or not hasattr(src, "fn"):
-            return original(src, target=target, options=options)
-        return _Compiled(src, options)
+    def stand_in(src: Any, target: Any = None, options: dict[str, Any] | None = None, **more: Any) -> Any:
+        return _Compiled(src, options) if hasattr(src, "fn") else original(src, target, options, **more)
 
-    triton.compile = stand_in
+    names = (vars(triton), vars(triton.compiler), vars(triton.compiler.compiler), function.__globals__)
+    replaced = [(space, name) for space in names for name, value in space.items() if value is original]
+    for space, name in replaced:
+        space[name] = stand_in
     try:
         yield
     finally:
-        triton.compile = original
+        for space, name in replaced:
+            space[name] = original
 
 
 def as_launch(returned: tuple, inputs: Sequence[TensorDesc], outputs: Sequence[TensorDesc]) -> Launch:

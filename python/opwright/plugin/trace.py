@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from opwright.dtypes import DType
-from opwright.errors import InputError
+from opwright.errors import InputError, OpwrightError
 from opwright.expressions import Expr, Item, Name, Op, show
 from opwright.plugin import paths
 from opwright.plugin.attributes import symbol, value_of
@@ -156,12 +157,27 @@ def _input(tensor: Input, dtype: DType | None) -> TensorDesc | None:
     return desc
 
 
+def _run(definition: Definition, function: Callable, values: Mapping[str, Callable[[], Any]]) -> Any:
+    """Calls one of the definition's functions; what it raises is the author's to mend, with the line."""
+    try:
+        return call(definition, function, values)
+    except OpwrightError:
+        raise
+    except Exception as e:
+        file = function.__code__.co_filename
+        lines = [frame.lineno for frame in traceback.extract_tb(e.__traceback__) if frame.filename == file]
+        raise InputError(
+            f"{definition.id}: {function.__name__} raises {type(e).__name__}: {e}",
+            where=f"{file}:{lines[-1] if lines else function.__code__.co_firstlineno}",
+        ) from e
+
+
 # -- register
 
 
 def _register(definition: Definition) -> _Registered:
     with conditions() as required, sizes() as found_sizes:
-        found = call(definition, definition.register, _values(definition))
+        found = _run(definition, definition.register, _values(definition))
     outputs = list(found) if isinstance(found, (tuple, list)) else [found]
     for output in outputs:
         if not isinstance(output, TensorDesc) or output.name:
@@ -259,7 +275,7 @@ def _of_model(definition: Definition, types: Sequence[DType], outputs: Sequence[
 def _rows(
     definition: Definition, autotune: Callable, outputs: Sequence[TensorDesc], names: Sequence[str]
 ) -> list[Combination]:
-    found = call(definition, autotune, _values(definition, outputs=tuple(outputs)))
+    found = _run(definition, autotune, _values(definition, outputs=tuple(outputs)))
     wrong = [each for each in found or [] if not isinstance(each, AutoTuneCombination)]
     if not found or wrong:
         raise InputError(f"autotune returned {wrong[0] if wrong else found!r}, expected a list of AutoTuneCombination",
@@ -301,8 +317,8 @@ def _plan(definition: Definition, row: Combination, tactic: int) -> Plan:
     for output in outputs:
         output.element = types[output.name]
     values = _values(definition, types, outputs=outputs, tactic=tactic)
-    with workspaces() as spaces, compiling():
-        found = call(definition, definition.aot_impl, values)
+    with workspaces() as spaces, compiling(definition.aot_impl):
+        found = _run(definition, definition.aot_impl, values)
         if isinstance(found, tuple) and len(found) == 4 and isinstance(found[0], str):
             try:
                 given = [values[tensor.name]() for tensor in definition.inputs]
@@ -329,7 +345,7 @@ def _cost(definition: Definition, outputs: Sequence[TensorDesc], known: Known) -
         return None
     function = definition.cost
     leaves = explore(
-        lambda: call(definition, function, _values(definition, outputs=tuple(outputs))), known, same=repr
+        lambda: _run(definition, function, _values(definition, outputs=tuple(outputs))), known, same=repr
     ).leaves
     for leaf in leaves:
         if not isinstance(leaf.result, tuple) or len(leaf.result) != 2:
