@@ -112,11 +112,13 @@ def make_ttir(
     roots: Sequence[Path] = (),
     num_warps: int = 4,
     num_stages: int = 3,
+    debug: bool = False,
 ) -> str:
     """TTIR of a @triton.jit function.
 
     `signature` gives Triton's type of every parameter in order ('*fp16', 'i32'; 'constexpr' for those of `constexprs`),
-    `divisible` the positions of parameters that are multiples of 16. Raises InputError with Triton's own message and the
+    `divisible` the positions of parameters that are multiples of 16. With `debug` the kernel's assertions are kept, but those that Triton
+    adds for integers that overflow. Raises InputError with Triton's own message and the
     source line when the kernel does not compile.
     """
     triton = import_triton()
@@ -135,7 +137,9 @@ def make_ttir(
         )
     target = GPUTarget("cpu", "x86-64", 1)
     backend = CPUBackend(target)
-    options = backend.parse_options({"num_warps": num_warps, "num_stages": num_stages})
+    options = backend.parse_options(
+        {"num_warps": num_warps, "num_stages": num_stages, "debug": debug, "sanitize_overflow": False}
+    )
     attrs = {(i,): [["tt.divisibility", 16]] for i in divisible}
     codegen = backend.get_codegen_implementation(options)
     context = ir.context()

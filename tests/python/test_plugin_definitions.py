@@ -26,7 +26,7 @@ from opwright.expressions import Dim, Name, Num, show
 from opwright.plugin import definition
 from opwright.plugin.build import build, load
 from opwright.plugin.combinations import AutoTuneCombination
-from opwright.plugin.symbolic import SymInt
+from opwright.plugin.symbolic import SymFloat, SymInt
 from opwright.plugin.trace import trace
 
 FOLDER = Path(__file__).parent / "definitions"
@@ -280,6 +280,16 @@ def test_require_and_workspace_have_their_places():
         trtp.workspace((4,), "FP32")
 
 
+def test_comparisons_of_floats_are_those_that_requests_have():
+    a = SymFloat(Name("alpha"))
+    for made, text in (
+        (a < 1, "alpha < 1.0"), (a > 1, "1.0 < alpha"), (a == 1, "alpha == 1.0"), (a != 1, "alpha != 1.0"),
+        (a <= 1, "alpha < 1.0 or alpha == 1.0"), (a >= 1, "1.0 < alpha or 1.0 == alpha"),
+        (SymInt(Dim("x", 0)) <= a, "float(x.0) < alpha or float(x.0) == alpha"),
+    ):  # fmt: skip
+        assert isinstance(made, SymInt) and show(made.expr) == text
+
+
 # -- libraries
 
 
@@ -347,6 +357,31 @@ def test_a_zero_filled_output(library):
     for _ in range(3):
         assert library.counts(x).tolist() == [1, 2, 3, 1]
         assert library.counts(x, bins=10).tolist() == [1, 2, 3, 1, 0, 0, 0, 0, 0, 1]
+
+
+def test_assertions_and_bounds_of_float_attributes(tmp_path):
+    (tmp_path / "ops.py").write_text(
+        "import triton, triton.language as tl, opwright.plugin as trtp\nfrom opwright.plugin import TensorDesc\n"
+        "@triton.jit(debug=True)\ndef pick(x_ptr, i_ptr, y_ptr, alpha, n):\n    i = tl.load(i_ptr + tl.program_id(0))\n"
+        "    tl.device_assert((i >= 0) & (i < n), 'an index is outside of x')\n"
+        "    tl.store(y_ptr + tl.program_id(0), alpha * tl.load(x_ptr + i))\n"
+        '@trtp.register("a::pick", ranks={"x": 1, "i": 1})\ndef desc(x: TensorDesc, i: TensorDesc, alpha: float = 1.0) -> TensorDesc:\n'
+        '    trtp.require(alpha <= 1, "alpha is above 1")\n    return trtp.from_shape_expr(i.shape_expr)\n'
+        '@trtp.autotune("a::pick")\ndef tune():\n    return [trtp.AutoTuneCombination("FP32, INT32, FP32")]\n'
+        '@trtp.aot_impl("a::pick")\ndef aot(x, i, alpha, outputs):\n'
+        "    return trtp.launch(pick, (i.shape_expr[0],), (x, i, outputs[0], alpha, x.shape_expr[0]))\n"
+    )
+    build(tmp_path / "ops.py", tmp_path / "libpick.so")
+    library = opwright.load(tmp_path / "libpick.so")
+    x = np.arange(5, dtype=np.float32)
+    assert library.pick(x, np.array([4, 0, 2], np.int32)).tolist() == [4, 0, 2]
+    for wrong in (5, -1):
+        with pytest.raises(
+            opwright.native.PluginError, match=r"ops.py:\d+: device assertion failed: an index is outside of x"
+        ):
+            library.pick(x, np.array([4, wrong], np.int32))
+    with pytest.raises(opwright.native.PluginError, match="alpha is above 1"):
+        library.pick(x, np.array([0], np.int32), alpha=1.5)
 
 
 def test_torch_tensors(library):

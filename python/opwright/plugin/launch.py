@@ -54,8 +54,8 @@ def launch(kernel: Any, grid: Sequence[Any] | Any, args: Sequence[Any] = (), **n
 
     `args` are its first arguments: tensors of the definition, sizes and what is computed of them, attributes, numbers. The others
     follow by name, as do `tl.constexpr`s, which must be Python values. The grid is its sizes, or as in Triton a function of all arguments.
-    `num_warps` and `num_stages` are taken too. A kernel with
-    `@triton.autotune` or `@triton.heuristics` is taken as it is: its configurations are tactics.
+    `num_warps` and `num_stages` are taken too. A kernel with `@triton.autotune` or `@triton.heuristics` is taken as it is: its
+    configurations are tactics. One with `@triton.jit(debug=True)` keeps its `tl.device_assert`s: a call that breaks one ends with its text.
     """
     jit = ttir.jit_function(kernel)
     if jit is None:
@@ -75,6 +75,8 @@ def launch(kernel: Any, grid: Sequence[Any] | Any, args: Sequence[Any] = (), **n
     if jit is not kernel:
         given = configured(kernel, given, what)
     options = {name: _option(name, given.pop(name, default), what) for name, default in _OPTIONS.items()}
+    if jit.debug:
+        options["debug"] = True
     arguments, constants = [], {}
     for name, parameter in parameters.items():
         if name not in given and parameter.has_default:

@@ -193,22 +193,22 @@ class SymFloat:
         return SymFloat(Op("neg", (self.expr,)))
 
     def __eq__(self, other: Any) -> SymInt:  # type: ignore[override]
-        return SymInt(Op("==", (self.expr, as_float(other).expr)))
+        return _compare_floats("==", self, other)
 
     def __ne__(self, other: Any) -> SymInt:  # type: ignore[override]
-        return SymInt(Op("!=", (self.expr, as_float(other).expr)))
+        return _compare_floats("!=", self, other)
 
     def __lt__(self, other: Any) -> SymInt:
-        return SymInt(Op("<", (self.expr, as_float(other).expr)))
+        return _compare_floats("<", self, other)
 
     def __le__(self, other: Any) -> SymInt:
-        return SymInt(Op("<=", (self.expr, as_float(other).expr)))
+        return _compare_floats("<=", self, other)
 
     def __gt__(self, other: Any) -> SymInt:
-        return SymInt(Op("<", (as_float(other).expr, self.expr)))
+        return _compare_floats("<", other, self)
 
     def __ge__(self, other: Any) -> SymInt:
-        return SymInt(Op("<=", (as_float(other).expr, self.expr)))
+        return _compare_floats("<=", other, self)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -314,8 +314,7 @@ def _binary(op: str, left: Any, right: Any) -> Any:
             found = left if is_float(left) else right
             raise InputError(f"found {found!r} ({type(found).__name__}), expected an integer",
                              hint="opwright.plugin.floor(a / b) divides floats")  # fmt: skip
-        made = _float(op, left, right)
-        return SymInt(made.expr) if op in _BOOLEAN else made
+        return _compare_floats(op, left, right) if op in _BOOLEAN else _float(op, left, right)
     a, b = as_int(left).expr, as_int(right).expr
     if isinstance(a, Num) and isinstance(b, Num):
         if op in ("//", "%", "cdiv") and b.value == 0:
@@ -332,6 +331,13 @@ def _binary(op: str, left: Any, right: Any) -> Any:
 
 def _float(op: str, left: Any, right: Any) -> SymFloat:
     return SymFloat(Op(op, (as_float(left).expr, as_float(right).expr)))
+
+
+def _compare_floats(op: str, left: Any, right: Any) -> SymInt:
+    a, b = as_float(left).expr, as_float(right).expr
+    if op == "<=":  # which requests have of integers alone
+        return SymInt(Op("or", (Op("<", (a, b)), Op("==", (a, b)))))
+    return SymInt(Op(op, (a, b)))
 
 
 def _divide(left: Any, right: Any) -> SymFloat:
