@@ -280,7 +280,7 @@ bool Box::enter() {
   if (op->valid.count == 0)
     return true;
   Interval holds = evaluate(op->valid);
-  return !holds.none && (holds.lo.i != 0 || holds.hi.i != 0);
+  return !holds.none && (holds.hi.i > 0 || (holds.lo.i <= -1 && holds.hi.i >= -1)); // what checkValid takes
 }
 
 /// What is bounded: a program, or the bytes of the workspace.

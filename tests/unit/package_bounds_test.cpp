@@ -63,7 +63,11 @@ const Plugin &plugin() {
                 {"other", "7 if rank(a) == 2 else 1 // 0"}};
     package::OpRequest upper = opOf("upper", {input("a")});
     upper.plans[0].workspace = {{"w", "f32", "a.0 // (a.0 - 5)", "16", 0}};
-    r.ops = {splitK, odd, upper};
+    package::OpRequest square = opOf("square", {input("a")});
+    square.valid = "1 if a.0 == a.1 else -2";
+    square.validText = "a must be square";
+    square.vars = {{"area", "a.0 * (100 - a.1)"}};
+    r.ops = {splitK, odd, upper, square};
     Result<package::Packaged> made = package::packagePlugin(r, {}, {folder.path(), runtimeArchive(), "test"});
     if (!made)
       throw std::runtime_error(render(made.diagnostics()));
@@ -139,6 +143,13 @@ TEST(Bounds, OneCallIsExact) {
 }
 
 TEST(Bounds, TheConditionOfTheOpNarrowsThem) {
+  Bounded b = bounds(plugin().op("t", "square"), 0, Sizes({1, 1}), Sizes({100, 100}));
+  EXPECT_EQ(b.least, 0);
+  EXPECT_GE(b.most, 2500); // of calls where both are equal; 9900 without the condition
+  EXPECT_LE(b.most, 2600);
+}
+
+TEST(Bounds, ProgramsOfEachKind) {
   int32_t two[2] = {1, 2}, three[2] = {1, 3};
   Sizes low({1, 64}, {2}), high({1000, 64}, {2});
   low.tensors[1] = Tensor(two, OPW_I32, {2});
