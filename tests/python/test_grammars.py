@@ -99,10 +99,11 @@ def test_combinations_by_position(calls):
 
 
 @FEW
-@given(values, values, st.none() | st.lists(values, max_size=3))
-def test_combinations_of_any_values(types, layouts, tactics):
+@given(values, values, values | st.lists(values, max_size=3), values | st.lists(values, max_size=3))
+def test_combinations_of_any_values(types, layouts, tactics, position):
     try:
         AutoTuneCombination(types, layouts, tactics)
+        AutoTuneCombination().pos(position, types)
     except InputError as error:
         refused(error, layouts if error.message.startswith("layouts") else types)
 

@@ -7,6 +7,7 @@ every such place. `A*B` are alternatives on their own. Formats are written alike
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from typing import Any
 from opwright.dtypes import BY_NAME as _DTYPES
 from opwright.dtypes import DType
 from opwright.errors import InputError
+
+
+_MOST_ROWS = 4096  # OPW_MAX_COMBOS of plugin.h
 
 
 class DataType(Enum):
@@ -79,7 +83,12 @@ class AutoTuneCombination:
 
     def pos(self, positions: int | Sequence[int], io_types: str, layouts: str | None = None) -> None:
         """Types of these inputs and outputs, counted together from 0."""
-        for position in [positions] if isinstance(positions, int) else positions:
+        several = list(positions) if isinstance(positions, (list, tuple, range)) else [positions]
+        if not isinstance(io_types, str):
+            raise InputError(f"io_types is {io_types!r}, expected a text such as 'FP32|FP16'")
+        for position in several:
+            if not isinstance(position, int) or isinstance(position, bool):
+                raise InputError(f"found the position {position!r}, expected the number of an input or output, from 0")
             if position in self._types:
                 raise InputError(f"position {position} is set twice", hint="call pos once for each position")
             place = _Place(io_types.strip(), 1, io_types, f"io_types of position {position}")
@@ -110,6 +119,12 @@ class AutoTuneCombination:
             raise InputError(
                 f"found lists of {' and '.join(map(str, sorted(lengths)))} types with '|', expected one length: they go together",
                 hint="write '*' between types that are chosen on their own",
+            )
+        alternatives = math.prod(len(place.alone) or 1 for place in places)
+        if alternatives > _MOST_ROWS:
+            raise InputError(
+                f"found {alternatives} combinations of types by '*', expected at most {_MOST_ROWS}",
+                hint="write '|' between types that go together",
             )
         rows = []
         for k in range(max(lengths, default=1)):
@@ -214,7 +229,7 @@ def _check_layouts(text: str, count: int) -> None:
 def _check_tactics(tactics: Sequence[int] | None) -> tuple[int, ...]:
     if tactics is None:
         return (1,)
-    found = tuple(tactics)
+    found = tuple(tactics) if isinstance(tactics, (list, tuple, range, set)) else (tactics,)
     wrong = [tactic for tactic in found if not isinstance(tactic, int) or isinstance(tactic, bool) or tactic < 1]
     if wrong or not found or len(set(found)) != len(found):
         raise InputError(f"tactics are {list(found)}, expected different integers above 0", hint="[1, 2]")
