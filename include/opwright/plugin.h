@@ -211,7 +211,8 @@ enum {
 };
 
 typedef struct opw_insn_t { /* leaf, 8 bytes */
-  uint8_t op, reserved;
+  uint8_t op;
+  uint8_t element; /* of a variadic input, where the operand is one: 0 is its first tensor */
   uint16_t b;
   int32_t imm;
 } opw_insn_t;
@@ -299,7 +300,7 @@ typedef struct opw_arg_t { /* leaf, 32 bytes; one per kernel argument in order, 
   uint8_t kind;
   uint8_t axis;
   uint16_t tensor;
-  uint32_t index; /* attribute or constant */
+  uint32_t index; /* attribute or constant; of a pointer or stride, the element of a variadic input */
   opw_program_t program;
   const opw_descriptor_t *descriptor;
 } opw_arg_t;

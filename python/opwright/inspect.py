@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from opwright.loader import Attribute, Library, Op, Tensor, load
-from opwright.programs import infix
+from opwright.programs import VARIADIC, infix
 
 _LEVELS = {
     3: "x86-64-v3", 4: "x86-64-v4", 5: "x86-64-v4-bf16", 6: "x86-64-v4-amx", 32: "aarch64", 33: "aarch64-sve",
@@ -120,11 +120,11 @@ def _launch(launch: dict[str, Any], names: list[str], library: Library, table: d
 
 
 def _argument(a: dict[str, Any], names: list[str], table: dict[str, Any]) -> str:
-    kind = a["kind"]
-    if kind == 1:
-        return f"ptr {names[a['tensor']]}"
-    if kind == 2:
-        return f"stride {names[a['tensor']]}.{a['axis']}"
+    kind, ios = a["kind"], table["inputs"]
+    if kind in (1, 2):
+        several = a["tensor"] < len(ios) and ios[a["tensor"]]["flags"] & VARIADIC
+        tensor = f"{names[a['tensor']]}[{a['index']}]" if several else names[a["tensor"]]
+        return f"ptr {tensor}" if kind == 1 else f"stride {tensor}.{a['axis']}"
     if kind == 3:
         return infix(a["program"], table)
     if kind == 4:

@@ -10,6 +10,7 @@ _BINARY = {
     "FLT": ("<", 4), "ADD": ("+", 5), "SUB": ("-", 5), "FADD": ("+", 5), "FSUB": ("-", 5), "MUL": ("*", 6), "FDIV": ("//", 6),
     "MOD": ("%", 6), "FMUL": ("*", 6), "FDIVF": ("/", 6),
 }  # fmt: skip
+VARIADIC = 2  # OPW_IOVARIADIC
 _COMPARISON, _NOT, _UNARY, _ATOM = 4, 3, 7, 9
 _CALLS = {
     "CDIV": ("cdiv", 2), "MIN": ("min", 2), "MAX": ("max", 2), "FMIN": ("min", 2), "FMAX": ("max", 2), "ABS": ("abs", 1),
@@ -21,7 +22,7 @@ _OF_TENSOR = {
 }  # fmt: skip
 _OF_AXIS = {"STRIDE": "stride", "SUMDIM": "sumdim", "VALUE": "value"}
 
-Program = list[tuple[str, int, int]]
+Program = list[tuple[str, int, int, int]]
 
 
 def infix(program: Program | None, op: dict[str, Any], *, inline: bool = True) -> str:
@@ -33,7 +34,7 @@ def infix(program: Program | None, op: dict[str, Any], *, inline: bool = True) -
 def _tree(program: Program, op: dict[str, Any], inline: bool) -> tuple[str, int]:
     """Text and binding."""
     stack: list[tuple[str, int]] = []
-    for name, b, imm in program:
+    for name, b, imm, element in program:
         if name in _BINARY:
             right = (str(imm), _ATOM if imm >= 0 else _UNARY) if b else stack.pop()
             stack.append(_binary(name, stack.pop(), right))
@@ -50,7 +51,7 @@ def _tree(program: Program, op: dict[str, Any], inline: bool) -> tuple[str, int]
         elif name in ("NEG", "FNEG"):
             stack.append((f"-{_within(stack.pop(), _UNARY)}", _UNARY))
         else:
-            stack.append(_leaf(name, b, imm, op, stack, inline))
+            stack.append(_leaf(name, b, imm, element, op, stack, inline))
     return stack[-1]
 
 
@@ -66,12 +67,15 @@ def _binary(name: str, left: tuple[str, int], right: tuple[str, int]) -> tuple[s
 
 
 def _leaf(
-    name: str, b: int, imm: int, op: dict[str, Any], stack: list[tuple[str, int]], inline: bool
+    name: str, b: int, imm: int, element: int, op: dict[str, Any], stack: list[tuple[str, int]], inline: bool
 ) -> tuple[str, int]:
     ios = [*op["inputs"], *op["outputs"]]
 
+    counted = name in ("COUNT", "SUMDIM")  # of all tensors of a variadic input
+
     def tensor() -> str:
-        return ios[b]["name"]
+        own = ios[b]["name"]
+        return f"{own}[{element}]" if ios[b]["flags"] & VARIADIC and not counted else own
 
     def attr() -> str:
         return op["attrs"][b]["name"]

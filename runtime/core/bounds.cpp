@@ -81,12 +81,13 @@ void Box::note(const opw_program_t &program, bool cut) {
     if (!cut)
       continue;
     if (x.op == OPW_X_DIM) {
-      const opw_tensor_t *t = low.tensor(x.b);
+      const opw_tensor_t *t = low.tensor(x.b, x.element);
+      const uint32_t at = x.b + x.element;
       int32_t axis = t && x.imm < 0 ? x.imm + t->ndim : x.imm;
-      if (t && axis >= 0 && axis < t->ndim && first[x.b] + static_cast<uint32_t>(axis) < kMaxSizes)
-        read[first[x.b] + static_cast<uint32_t>(axis)] = true;
+      if (t && axis >= 0 && axis < t->ndim && first[at] + static_cast<uint32_t>(axis) < kMaxSizes)
+        read[first[at] + static_cast<uint32_t>(axis)] = true;
     } else if (x.op == OPW_X_DIM_AT || x.op == OPW_X_NUMEL || x.op == OPW_X_STRIDE) {
-      noteTensor(x.b);
+      noteTensor(x.b + x.element);
     } else if (x.op == OPW_X_SUMDIM) {
       for (uint32_t t = x.b; t < low.inputCount; ++t)
         noteTensor(t);
@@ -172,27 +173,28 @@ Interval Box::item(const opw_attr_value_t &list, const Interval &index) const {
 Interval Box::leaf(const opw_insn_t &x, const Interval &popped) const {
   auto integer = [](int64_t v) { return pointOf({{.i = v}, kFine, 0}); };
   auto number = [](double v) { return pointOf({{.f = v}, kFine, 1}); };
-  const opw_tensor_t *t = low.tensor(x.b);
+  const opw_tensor_t *t = low.tensor(x.b, x.element);
+  const uint32_t tensor = x.b + x.element;
   switch (x.op) {
   case OPW_X_INT:
     return integer(x.imm);
   case OPW_X_POOL:
     return integer(op->pool_i[x.imm]);
   case OPW_X_DIM:
-    return t ? size(x.b, x.imm) : noValue();
+    return t ? size(tensor, x.imm) : noValue();
   case OPW_X_DIM_AT:
-    return t ? sizeAt(x.b, popped) : noValue();
+    return t ? sizeAt(tensor, popped) : noValue();
   case OPW_X_RANK:
     return t ? integer(t->ndim) : noValue();
   case OPW_X_NUMEL:
-    return t ? product(x.b, 0) : noValue();
+    return t ? product(tensor, 0) : noValue();
   case OPW_X_STRIDE: {
     if (!t)
       return noValue();
     int32_t axis = x.imm < 0 ? x.imm + t->ndim : x.imm;
     if (axis < 0 || axis >= t->ndim)
       return noValue();
-    return t->strides || high.tensor(x.b)->strides ? anyInteger() : product(x.b, axis + 1);
+    return t->strides || high.tensor(x.b, x.element)->strides ? anyInteger() : product(tensor, axis + 1);
   }
   case OPW_X_PRESENT:
     return integer(t != nullptr);

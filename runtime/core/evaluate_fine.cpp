@@ -38,7 +38,7 @@ bool evaluateFine(const Frame &f, const opw_program_t &program, Slot *result) {
       push({.i = x->imm});
       break;
     case OPW_X_DIM: {
-      const opw_tensor_t *t = f.tensor(x->b);
+      const opw_tensor_t *t = f.tensor(x->b, x->element);
       if (!t)
         return false;
       int32_t axis = x->imm < 0 ? x->imm + t->ndim : x->imm;

@@ -36,10 +36,10 @@ struct Frame {
   const opw_attr_value_t *attrs[kMaxAttrs];
   Value vars[OPW_MAX_VARS];
 
-  /// A tensor by its number in programs; null when absent.
-  const opw_tensor_t *tensor(uint32_t number) const {
+  /// A tensor by its number in programs; null when absent. `element` counts those of a variadic input.
+  const opw_tensor_t *tensor(uint32_t number, uint32_t element = 0) const {
     if (number < op->input_count)
-      return number < inputCount ? inputs[number] : nullptr;
+      return number + element < inputCount ? inputs[number + element] : nullptr;
     number -= op->input_count;
     return number < outputCount && outputs ? outputs[number] : nullptr;
   }

@@ -132,26 +132,26 @@ Value leaf(const Frame &f, const opw_insn_t &x, int64_t popped) {
   case OPW_X_POOL:
     return {{f.op->pool_i[x.imm]}, kFine, 0};
   case OPW_X_DIM:
-    t = f.tensor(x.b);
+    t = f.tensor(x.b, x.element);
     return t ? dimOf(*t, x.imm) : Value{{0}, kAbsent, 0};
   case OPW_X_DIM_AT:
-    t = f.tensor(x.b);
+    t = f.tensor(x.b, x.element);
     return t ? dimOf(*t, popped) : Value{{0}, kAbsent, 0};
   case OPW_X_RANK:
-    t = f.tensor(x.b);
+    t = f.tensor(x.b, x.element);
     return t ? Value{{t->ndim}, kFine, 0} : Value{{0}, kAbsent, 0};
   case OPW_X_NUMEL:
-    t = f.tensor(x.b);
+    t = f.tensor(x.b, x.element);
     return t ? numelOf(*t) : Value{{0}, kAbsent, 0};
   case OPW_X_STRIDE: {
-    t = f.tensor(x.b);
+    t = f.tensor(x.b, x.element);
     if (!t)
       return {{0}, kAbsent, 0};
     int64_t axis = x.imm < 0 ? x.imm + t->ndim : x.imm;
     return axis < 0 || axis >= t->ndim ? Value{{0}, kOutOfRange, 0} : strideOf(*t, axis);
   }
   case OPW_X_PRESENT:
-    return {{f.tensor(x.b) != nullptr}, kFine, 0};
+    return {{f.tensor(x.b, x.element) != nullptr}, kFine, 0};
   case OPW_X_COUNT: {
     Range r = variadicOf(f, x.b);
     return {{r.end > r.first ? r.end - r.first : 0}, kFine, 0};
@@ -176,7 +176,7 @@ Value leaf(const Frame &f, const opw_insn_t &x, int64_t popped) {
   case OPW_X_SIZE:
     return dependentSize(f, x.b);
   case OPW_X_ITEMSIZE:
-    t = f.tensor(x.b);
+    t = f.tensor(x.b, x.element);
     return t ? Value{{t->dl_bits / 8}, kFine, 0} : Value{{0}, kAbsent, 0};
   case OPW_X_FPOOL: {
     Value v{{0}, kFine, 1};

@@ -119,13 +119,13 @@ struct Running {
   const Buffers &buffers;
   char *workspace;
 
-  uint64_t address(uint32_t tensor, uint64_t *bytes) const {
+  uint64_t address(uint32_t tensor, uint32_t element, uint64_t *bytes) const {
     uint32_t declared = f.op->input_count + f.op->output_count;
     if (tensor >= declared) {
       *bytes = buffers.bytes[tensor - declared];
       return reinterpret_cast<uintptr_t>(workspace) + buffers.offset[tensor - declared];
     }
-    const opw_tensor_t *t = f.tensor(tensor);
+    const opw_tensor_t *t = f.tensor(tensor, element);
     *bytes = 0;
     if (!t || !t->data)
       return 0;
@@ -140,11 +140,11 @@ opw_status_t argument(const Running &r, const opw_arg_t &a, uint32_t index, Valu
   switch (a.kind) {
   case OPW_ARG_POINTER: {
     uint64_t bytes;
-    v->slot.i = static_cast<int64_t>(r.address(a.tensor, &bytes));
+    v->slot.i = static_cast<int64_t>(r.address(a.tensor, a.index, &bytes));
     return OPW_OK;
   }
   case OPW_ARG_STRIDE: {
-    const opw_tensor_t *t = f.tensor(a.tensor);
+    const opw_tensor_t *t = f.tensor(a.tensor, a.index);
     if (!t)
       return OPW_OK;
     if (a.axis >= t->ndim)
@@ -333,7 +333,7 @@ opw_status_t launch(const Running &r, const opw_launch_t &l, opw_error_t *error)
   if (l.kind == OPW_LAUNCH_KERNEL)
     return launchKernel(r, l, error);
   uint64_t bytes;
-  uint64_t address = r.address(l.fill_tensor, &bytes);
+  uint64_t address = r.address(l.fill_tensor, 0, &bytes);
   if (address && bytes)
     memset(reinterpret_cast<void *>(address), static_cast<int>(l.fill_byte), bytes);
   return OPW_OK;

@@ -212,14 +212,22 @@ struct Checker {
     }
   }
 
+  bool hasElement(const opw_arg_t &a) const {
+    return a.index == 0 ||
+           (a.index <= UINT8_MAX && a.tensor < op->input_count && (op->inputs[a.tensor]->flags & OPW_IO_VARIADIC));
+  }
+
   opw_status_t arg(const opw_arg_t &a, uint32_t i, const opw_plan_t &plan) const {
     uint32_t tensors = op->input_count + op->output_count;
     switch (a.kind) {
     case OPW_ARG_POINTER:
-      return a.tensor < tensors + plan.workspace_count ? OPW_OK : refuse("argument %u is tensor %u", i, a.tensor);
+      return a.tensor < tensors + plan.workspace_count && hasElement(a)
+                 ? OPW_OK
+                 : refuse("argument %u is tensor %u, element %u", i, a.tensor, a.index);
     case OPW_ARG_STRIDE:
-      return a.tensor < tensors && a.axis < OPW_MAX_RANK ? OPW_OK
-                                                         : refuse("argument %u is a stride of tensor %u", i, a.tensor);
+      return a.tensor < tensors && hasElement(a) && a.axis < OPW_MAX_RANK
+                 ? OPW_OK
+                 : refuse("argument %u is a stride of tensor %u", i, a.tensor);
     case OPW_ARG_PROGRAM:
       return a.program.count ? validateProgram(op, a.program, overAll(), "an argument", error)
                              : refuse("argument %u has no program", i);

@@ -42,6 +42,12 @@ struct Reader {
     return tensor < op->input_count ? *op->inputs[tensor] : *op->outputs[tensor - op->input_count];
   }
 
+  /// Whether the operand is a tensor of a variadic input.
+  bool hasElements(const opw_insn_t &x, const InsnInfo &info) const {
+    return (info.operand == Operand::Tensor || info.operand == Operand::TensorAxis) && x.b < op->input_count &&
+           (op->inputs[x.b]->flags & OPW_IO_VARIADIC);
+  }
+
   /// Checks b and imm of an instruction; `pushes` becomes the kind where the operand decides it.
   opw_status_t operand(uint32_t at, const opw_insn_t &x, const InsnInfo &info, char *pushes) const {
     using O = Operand;
@@ -133,8 +139,8 @@ opw_status_t validateProgram(const opw_op_t *op, const opw_program_t &program, c
     const InsnInfo &info = insnInfo(x.op);
     if (!info.name)
       return reader.refuse(at, "unknown opcode %u", x.op);
-    if (x.reserved != 0)
-      return reader.refuse(at, "a reserved byte is set");
+    if (x.element != 0 && !reader.hasElements(x, info))
+      return reader.refuse(at, "element %u of what is no variadic input", x.element);
     char pushes = info.pushes;
     if (opw_status_t status = reader.operand(at, x, info, &pushes))
       return status;

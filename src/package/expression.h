@@ -3,8 +3,9 @@
 //   or, and, not | == != < <= > >= (no chains) | + - | * // % / /// | - (unary) | x.0  x.-1  pads[2]  calls  ( )
 //   c ? a : b and "a if c else b"; && || ! as in C; cdiv min max abs select npow2; integers and floats (an integer
 //   becomes a float where it meets one). `/` is floor division of integers as in PluginGen, and division of floats;
-//   `///` is cdiv. Tensors: x.0 (a size), dim(x, i), rank(x), numel(x), stride(x, 0), itemsize(x), present(x), value(x,
-//   0), and of a variadic one count(x), sumdim(x, 0). Lists: pads[i], len(pads). floor ceil round sqrt float.
+//   `///` is cdiv. Tensors: x.0 (a size; of a variadic xs[1].0), dim(x, i), rank(x), numel(x), stride(x, 0),
+//   itemsize(x), present(x), value(x, 0), and of a variadic one count(x), sumdim(x, 0). Lists: pads[i], len(pads).
+//   floor ceil round sqrt float.
 #pragma once
 
 #include "opwright/plugin.h"

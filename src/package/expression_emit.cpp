@@ -162,7 +162,7 @@ struct Emitter {
     }
     for (const NodePtr &child : node.children)
       emit(*child);
-    push({node.op, 0, node.b, node.imm}, static_cast<int>(node.children.size()));
+    push({node.op, node.element, node.b, node.imm}, static_cast<int>(node.children.size()));
   }
 };
 

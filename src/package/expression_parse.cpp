@@ -316,13 +316,29 @@ private:
 
   /// x.0 and x.-1
   NodePtr size(const Scope::Tensor &tensor, const Token &t) {
+    uint8_t number = element(tensor);
     if (!accept("."))
       return fail(t.column, "found the tensor '" + tensor.name + "', expected a number",
                   "write " + tensor.name + ".0 for its first size, or numel(" + tensor.name + ")");
     NodePtr node = leaf(OPW_X_DIM, t.column);
     node->b = tensor.number;
+    node->element = number;
     node->imm = axis();
     return node;
+  }
+
+  /// The number in xs[1], a tensor of a variadic input; 0 where there is none.
+  uint8_t element(const Scope::Tensor &tensor) {
+    if (!tensor.variadic || !accept("["))
+      return 0;
+    int value = UINT8_MAX + 1;
+    if (token.kind == Token::Integer)
+      std::from_chars(token.text.data(), token.text.data() + token.text.size(), value);
+    if (value > UINT8_MAX)
+      fail(token.column, "found " + found() + ", expected the number of a tensor, 0 to 255");
+    take();
+    expect("]");
+    return static_cast<uint8_t>(value);
   }
 
   int32_t axis() {
@@ -416,6 +432,8 @@ private:
     take();
     NodePtr node = leaf(c.op, t.column);
     node->b = tensor->number;
+    if (!c.variadic)
+      node->element = element(*tensor);
     if (c.op == OPW_X_VALUE) {
       if (!tensor->host)
         return fail(t.column, "found value(" + tensor->name + "), expected a host input");

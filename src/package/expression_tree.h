@@ -8,7 +8,8 @@
 namespace opw::package {
 
 struct Node {
-  uint8_t op = 0; ///< OPW_X_*
+  uint8_t op = 0;      ///< OPW_X_*
+  uint8_t element = 0; ///< of a variadic input
   uint16_t b = 0;
   int32_t imm = 0;
   bool isFloat = false;

@@ -562,13 +562,27 @@ private:
     return it->second;
   }
 
+  /// "x", or "xs[1]" of a variadic input.
+  void tensorArgument(opw_arg_t *a, const std::string &text, const std::map<std::string, uint16_t> &pointers) const {
+    size_t open = text.find('[');
+    a->tensor = pointer(text.substr(0, open), pointers);
+    if (open == text.npos)
+      return;
+    const char *end = text.data() + text.size();
+    auto [at, error] = std::from_chars(text.data() + open + 1, end, a->index);
+    bool variadic = a->tensor < source.inputs.size() && source.inputs[a->tensor].variadic;
+    if (error != std::errc() || std::string_view(at, static_cast<size_t>(end - at)) != "]" || a->index > UINT8_MAX ||
+        !variadic)
+      no("the argument '" + text + "', expected a tensor, or a variadic input with a number, as in 'xs[1]'");
+  }
+
   void argument(opw_arg_t *a, const std::string &text, const Scope &all,
                 const std::map<std::string, uint16_t> &pointers) {
     size_t space = text.find(' ');
     std::string word = text.substr(0, space), rest = space == text.npos ? "" : text.substr(space + 1);
     if (word == "ptr") {
       a->kind = OPW_ARG_POINTER;
-      a->tensor = pointer(rest, pointers);
+      tensorArgument(a, rest, pointers);
     } else if (text == "null") {
       a->kind = OPW_ARG_NULL;
     } else if (word == "attr") {
@@ -586,7 +600,7 @@ private:
       if (axis < 0 || axis >= OPW_MAX_RANK)
         no("the argument '" + text + "', expected 'stride x.0'");
       a->kind = OPW_ARG_STRIDE;
-      a->tensor = pointer(rest.substr(0, dot), pointers);
+      tensorArgument(a, rest.substr(0, dot), pointers);
       a->axis = static_cast<uint8_t>(axis);
     } else {
       a->kind = OPW_ARG_PROGRAM;

@@ -128,6 +128,7 @@ private:
     for (uint32_t i = 0; i < p.count; ++i)
       code.push_back(Fields()
                          .add("op", enumerator(Family::Operation, p.code[i].op))
+                         .count("element", p.code[i].element)
                          .count("b", p.code[i].b)
                          .number("imm", p.code[i].imm)
                          .braced());

@@ -51,7 +51,7 @@ AT(opw_attr_t, list_length, 52);
 
 SIZE(opw_insn_t, 8);
 AT(opw_insn_t, op, 0);
-AT(opw_insn_t, reserved, 1);
+AT(opw_insn_t, element, 1);
 AT(opw_insn_t, b, 2);
 AT(opw_insn_t, imm, 4);
 

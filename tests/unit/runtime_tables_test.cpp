@@ -162,7 +162,7 @@ TEST(Tables, EachKindOfDamageIsNamed) {
   const std::vector<Damage> damages = {
       {p + "instruction 0: unknown opcode 99", [](Sample &s) { s.code[0].op = 99; }},
       {p + "instruction 0: unknown opcode 250", [](Sample &s) { s.code[0].op = 250; }},
-      {p + "instruction 0: a reserved byte is set", [](Sample &s) { s.code[0].reserved = 1; }},
+      {p + "instruction 0: element 1 of what is no variadic input", [](Sample &s) { s.code[0].element = 1; }},
       {p + "instruction 0: tensor 1 of 1", [](Sample &s) { s.code[0].b = 1; }},
       {p + "instruction 0: NUMEL with axis 3", [](Sample &s) { s.code[0].imm = 3; }},
       {p + "instruction 0: CDIV takes 1 operands, the stack has 0", [](Sample &s) { s.code[0] = s.code[1]; }},

@@ -55,12 +55,12 @@ PyObject *hex(const uint8_t (&hash)[32]) {
   return text(digits);
 }
 
-/// (name, b, imm) of each instruction; None for an absent program.
+/// (name, b, imm, element) of each instruction; None for an absent program.
 PyObject *program(const opw_program_t &p) {
   if (p.count == 0)
     return Py_NewRef(Py_None);
   return listOf(p.count, [&](uint32_t i) {
-    return Py_BuildValue("(sii)", runtime::insnInfo(p.code[i].op).name, p.code[i].b, p.code[i].imm);
+    return Py_BuildValue("(siii)", runtime::insnInfo(p.code[i].op).name, p.code[i].b, p.code[i].imm, p.code[i].element);
   });
 }
 

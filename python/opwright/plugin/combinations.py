@@ -18,7 +18,6 @@ from opwright.dtypes import BY_NAME as _DTYPES
 from opwright.dtypes import DType
 from opwright.errors import InputError
 
-
 _MOST_ROWS = 4096  # OPW_MAX_COMBOS of plugin.h
 
 
