@@ -33,12 +33,13 @@ _ATTRIBUTES = {
 _IGNORED = {"plugin_namespace": "STRING", "plugin_version": "STRING", "aot": "INT"}
 
 
-def onnx_schemas(path: str | os.PathLike[str], *, register: bool = True) -> list[Any]:
+def onnx_schemas(path: str | os.PathLike[str], *, register: bool = True, sealed: bool = True) -> list[Any]:
     """A schema for each operator and version of the library, registered unless `register=False` says otherwise.
 
     Registering a library again replaces its schemas. An operator whose element types ONNX lacks has none.
+    `sealed` is that of `opwright.load`.
     """
-    library = load(path)
+    library = load(path, sealed)
     made = [_schema(library, name) for name, table in library.items() if not table["error"]]
     schemas = [schema for schema in made if schema is not None]
     for schema in schemas if register else ():

@@ -3,6 +3,8 @@
 
 #include "opwright/plugin.h"
 
+#include <string.h>
+
 namespace opw::runtime {
 
 /// Whether the sizes of an output follow from a data-dependent size.
@@ -32,6 +34,30 @@ inline bool countsFirst(const opw_op_t &op, const opw_plan_t &plan) {
         return false;
   }
   return true;
+}
+
+/// Copies what an op wrote of an output that was as large as the bounds to one of the real sizes. Both are row-major;
+/// `real` has the real sizes. A kernel lays a COMPACT output out by those, every other one by the bounds.
+inline void copyCounted(void *to, const void *from, const opw_tensor_t &real, const int64_t *bounds, bool compact) {
+  int32_t inner = real.ndim; // the axes from here on are one piece
+  uint64_t piece = real.dl_bits / 8u;
+  while (inner > 0 && (compact || inner == real.ndim || bounds[inner] == real.shape[inner]))
+    piece *= static_cast<uint64_t>(real.shape[--inner]);
+  for (int32_t d = 0; d < real.ndim; ++d)
+    if (real.shape[d] == 0)
+      return;
+  int64_t at[OPW_MAX_RANK] = {};
+  for (auto *out = static_cast<char *>(to);; out += piece) {
+    uint64_t offset = 0;
+    for (int32_t d = 0; d < real.ndim; ++d)
+      offset = offset * static_cast<uint64_t>(compact ? real.shape[d] : bounds[d]) + static_cast<uint64_t>(at[d]);
+    memcpy(out, static_cast<const char *>(from) + offset * (real.dl_bits / 8u), piece);
+    int32_t d = inner - 1;
+    for (; d >= 0 && ++at[d] == real.shape[d]; --d)
+      at[d] = 0;
+    if (d < 0)
+      return;
+  }
 }
 
 } // namespace opw::runtime

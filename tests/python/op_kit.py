@@ -43,6 +43,13 @@ KERNELS = {
     "where_once": ("pppi", """int64_t n = 0;
       for (int64_t i = 0; i < I(3); i++) if (P(0, float)[i] != 0) P(1, int64_t)[n++] = i;
       P(2, int64_t)[0] = n;"""),
+    # [2, bound] of indices and values: a row ends where the next one starts, by the bound (stride I(4)) or by the count (0)
+    "pairs": ("pppii", """int64_t n = 0;
+      for (int64_t i = 0; i < I(3); i++) n += P(0, float)[i] != 0;
+      int64_t stride = I(4) ? I(4) : n, k = 0;
+      for (int64_t i = 0; i < I(3); i++)
+        if (P(0, float)[i] != 0) { P(1, int64_t)[k] = i; P(1, int64_t)[stride + k++] = (int64_t)P(0, float)[i]; }
+      P(2, int64_t)[0] = n;"""),
     "lie": ("pi", "P(0, int64_t)[0] = I(1);"),
     "repeat": ("ppii", "for (int64_t i = 0; i < I(2) * I(3); i++) P(1, float)[i] = P(0, float)[i % I(2)];"),
     "full": ("pif", "for (int64_t i = 0; i < I(1); i++) P(0, double)[i] = F(2);"),
@@ -145,6 +152,14 @@ OPS: list[dict[str, Any]] = [
         ),
     },
     _COUNTED | {"name": "nonzero_once", "inputs": [f32("x")], "plans": plans(one("where_once", "ptr x", "ptr where", "ptr count", "x.0"))},
+    *(
+        _COUNTED | {
+            "name": name, "inputs": [f32("x")],
+            "outputs": [{"name": "pairs", "type": "i64", "rank": 2, "shape": ["2", "n"], "compact": compact}, _COUNTED["outputs"][1]],
+            "plans": plans(one("pairs", "ptr x", "ptr pairs", "ptr count", "x.0", "0" if compact else "x.0")),
+        }
+        for name, compact in (("pairs", False), ("compact_pairs", True))
+    ),
     _COUNTED | {"name": "lies", "inputs": [f32("x")], "attrs": [{"name": "says", "kind": "int"}], "plans": plans(one("lie", "ptr count", "attr says"))},
     _COUNTED | {
         "name": "unbounded", "inputs": [f32("x")], "sizes": [{"name": "n", "output": "count"}],

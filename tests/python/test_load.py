@@ -363,6 +363,19 @@ def test_outputs_whose_sizes_depend_on_data(lib, name, values):
     np.testing.assert_array_equal(memory, expected)
 
 
+@pytest.mark.parametrize("name", ["pairs", "compact_pairs"])
+def test_a_counted_size_that_is_not_the_outermost(lib, name):
+    """The kernel lays rows out by the bound, or (compact) by what it counted."""
+    for values in ([0, 3, 0, 0, 5, 7], [1], [0], [], [2, 2]):
+        x = f32(*values)
+        expected = np.array([np.flatnonzero(x), x[x != 0]], np.int64)
+        pairs, count = lib[f"sample::{name}"](x)
+        same(pairs, expected)
+        memory = np.empty_like(expected)
+        assert lib[f"sample::{name}"](x, out=(memory, None))[0] is memory and count == expected.shape[1]
+        np.testing.assert_array_equal(memory, expected)
+
+
 def test_bad_sizes_that_depend_on_data(lib):
     x = f32(1, 0, 1)
     for op, text in (

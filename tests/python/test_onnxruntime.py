@@ -471,6 +471,14 @@ def test_outputs_whose_sizes_depend_on_data(kit: Path, op: str) -> None:
     assert s.run(None, {"x": f32(0, 1, 1)})[0].tolist() == [2, 4]
 
 
+@pytest.mark.parametrize("op", ["pairs", "compact_pairs"])
+def test_a_counted_size_that_is_not_the_outermost(kit: Path, op: str) -> None:
+    s = kit_session(kit, op, {"x": ("f32", ["m"])}, ["pairs", "count"])
+    for values in ([0, 3, 0, 0, 5, 7], [1], [0], [], [2, 2]):
+        x = f32(*values)
+        np.testing.assert_array_equal(s.run(None, {"x": x})[0], np.array([np.flatnonzero(x), x[x != 0]], np.int64))
+
+
 def test_bad_sizes_that_depend_on_data(kit: Path) -> None:
     for says in (4, -1):
         s = kit_session(kit, "lies", {"x": ("f32", ["m"])}, ["where", "count"], says=says)

@@ -105,6 +105,8 @@ private:
   bool runWithinBounds();
   bool takeWorkspace();
   bool setBounds(int64_t *bounds);
+  View *inferCounted(const int64_t *sizes);
+  bool checkCallers(uint32_t i, const opw_tensor_t &real) const;
   PyObject *finish();
 };
 
@@ -419,10 +421,6 @@ bool Call::execute() {
 bool Call::make(uint32_t i) {
   if (results[i])
     return true;
-  for (int32_t d = 0; d < outputs[i].tensor.ndim; ++d)
-    if (outputs[i].shape[d] < 0) // infer takes -1 for unknown, but here everything is known
-      return refuse(PyExc_ValueError, outputPlace(i), "would have the size %lld in axis %d, expected 0 or more",
-                    static_cast<long long>(outputs[i].shape[d]), d);
   results[i] = makeArray(*type, outputs[i], outputOf(i).align, outputPlace(i), kept);
   return results[i] != nullptr;
 }
@@ -499,81 +497,93 @@ int64_t bytesOf(const opw_tensor_t &tensor) {
   return bytes;
 }
 
-/// Counting and writing are one: into memory as large as the bounds, from where each output is copied.
-bool Call::runWithinBounds() {
-  int64_t bounds[OPW_MAX_TENSORS];
-  if (!setBounds(bounds))
-    return false;
-  opw_tensor_t *large[OPW_MAX_TENSORS];
+/// Views of the outputs whose sizes are counted, with the sizes that follow from what `sizes` holds: the bounds, or
+/// what was counted. Null with an error.
+View *Call::inferCounted(const int64_t *sizes) {
   auto *views = arena.make<View>(outputCount);
   if (!views)
-    return false;
+    return nullptr;
+  opw_tensor_t *asked[OPW_MAX_TENSORS];
   for (uint32_t i = 0; i < outputCount; ++i) {
-    large[i] = outputPointers[i];
     bool size = outputOf(i).flags & OPW_IO_SIZE;
-    if (!size && !isCounted(i))
-      continue;
     views[i].tensor = opw_tensor_t{};
     views[i].tensor.shape = views[i].shape;
-    views[i].tensor.data = size ? &bounds[i] : nullptr;
+    views[i].tensor.data = size ? const_cast<int64_t *>(&sizes[i]) : nullptr;
     runtime::setDtype(views[i].tensor, OPW_I64); // of a size; infer writes that of another
-    large[i] = large[i] ? &views[i].tensor : nullptr;
+    asked[i] = size || (isCounted(i) && outputPointers[i]) ? &views[i].tensor : nullptr;
   }
   Error error;
-  call.outputs = large;
+  call.outputs = asked;
   call.phases = 2;
-  if (!status(self.api->infer(&op, &call, &error), error.buffer))
+  bool good = status(self.api->infer(&op, &call, &error), error.buffer);
+  call.outputs = outputPointers;
+  call.phases = 0;
+  return good ? views : nullptr;
+}
+
+PyObject *sizesOf(const opw_tensor_t &tensor) {
+  Ref list(PyList_New(tensor.ndim));
+  for (int32_t d = 0; list && d < tensor.ndim; ++d)
+    PyList_SET_ITEM(list.get(), d, PyLong_FromLongLong(tensor.shape[d]));
+  return list.release();
+}
+
+/// Whether the caller's own array is as large as what was counted.
+bool Call::checkCallers(uint32_t i, const opw_tensor_t &real) const {
+  const opw_tensor_t &out = outputs[i].tensor;
+  bool same = out.ndim == real.ndim && !out.strides && out.dl_code == real.dl_code && out.dl_bits == real.dl_bits;
+  for (int32_t d = 0; same && d < out.ndim; ++d)
+    same = out.shape[d] == real.shape[d];
+  if (same)
+    return true;
+  Ref found(sizesOf(out)), expected(sizesOf(real));
+  return found && expected &&
+         refuse(PyExc_ValueError, outputPlace(i), "is %S, expected a row-major array of its element type and %S",
+                found.get(), expected.get());
+}
+
+/// Counting and writing are one: into memory as large as the bounds, from where each output is copied.
+bool Call::runWithinBounds() {
+  int64_t sizes[OPW_MAX_TENSORS];
+  if (!setBounds(sizes))
     return false;
+  View *large = inferCounted(sizes);
+  if (!large)
+    return false;
+  opw_tensor_t *written[OPW_MAX_TENSORS];
   for (uint32_t i = 0; i < outputCount; ++i) {
-    if (outputOf(i).flags & OPW_IO_SIZE)
-      large[i] = outputPointers[i];
-    if (!isCounted(i) || !large[i])
+    written[i] = outputPointers[i];
+    if (!isCounted(i) || !outputPointers[i])
       continue;
-    int64_t bytes = bytesOf(views[i].tensor);
+    int64_t bytes = bytesOf(large[i].tensor);
     auto *memory = bytes < 0 ? nullptr : arena.make<unsigned char>(static_cast<size_t>(bytes) + 1);
     if (!memory)
       return PyErr_Occurred() || PyErr_NoMemory();
-    views[i].tensor.data = memory;
+    large[i].tensor.data = memory;
+    written[i] = &large[i].tensor;
   }
-  call.phases = 0;
+  call.outputs = written;
   if (!execute())
     return false;
-  call.phases = 2;
-  if (!infer())
+  for (uint32_t i = 0; i < outputCount; ++i)
+    if (outputOf(i).flags & OPW_IO_SIZE)
+      sizes[i] = *static_cast<const int64_t *>(outputs[i].tensor.data);
+  const View *real = inferCounted(sizes);
+  if (!real)
     return false;
   for (uint32_t i = 0; i < outputCount; ++i) {
-    if (!isCounted(i) || !large[i])
+    if (!isCounted(i) || !outputPointers[i])
       continue;
-    opw_tensor_t &out = outputs[i].tensor;
-    if (callers[i]) {
-      // The real sizes are those that infer gives for a view of ours.
-      opw_tensor_t *asked[OPW_MAX_TENSORS];
-      for (uint32_t o = 0; o < outputCount; ++o)
-        asked[o] = o == i ? &views[i].tensor : outputOf(o).flags & OPW_IO_SIZE ? outputPointers[o] : nullptr;
-      void *memory = views[i].tensor.data;
-      call.outputs = asked;
-      if (!status(self.api->infer(&op, &call, &error), error.buffer))
-        return false;
-      views[i].tensor.data = memory;
-      bool same = out.ndim == views[i].tensor.ndim && !out.strides && out.dl_code == views[i].tensor.dl_code &&
-                  out.dl_bits == views[i].tensor.dl_bits;
-      for (int32_t d = 0; same && d < out.ndim; ++d)
-        same = out.shape[d] == views[i].shape[d];
-      if (!same) {
-        Ref found(PyList_New(0)), expected(PyList_New(0));
-        for (int32_t d = 0; found && d < out.ndim; ++d)
-          PyList_Append(found.get(), Ref(PyLong_FromLongLong(out.shape[d])).get());
-        for (int32_t d = 0; expected && d < views[i].tensor.ndim; ++d)
-          PyList_Append(expected.get(), Ref(PyLong_FromLongLong(views[i].shape[d])).get());
-        return found && expected &&
-               refuse(PyExc_ValueError, outputPlace(i), "is %S, expected a row-major array of its element type and %S",
-                      found.get(), expected.get());
-      }
-    } else if (!make(i)) {
+    if (!callers[i]) {
+      memcpy(outputs[i].shape, real[i].shape, sizeof outputs[i].shape);
+      outputs[i].tensor.ndim = real[i].tensor.ndim;
+    } else if (!checkCallers(i, real[i].tensor)) {
       return false;
     }
-    if (int64_t bytes = bytesOf(out); bytes > 0)
-      memcpy(out.data, views[i].tensor.data, static_cast<size_t>(bytes));
+    if (!make(i))
+      return false;
+    runtime::copyCounted(outputs[i].tensor.data, large[i].tensor.data, real[i].tensor, large[i].shape,
+                         outputOf(i).flags & OPW_IO_COMPACT);
   }
   return true;
 }

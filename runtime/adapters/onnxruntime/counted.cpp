@@ -92,6 +92,7 @@ Status *runWithinBounds(Run &run, Scratch &scratch, Counts &counts) {
   if (opw_status_t s = runtime::kApi.infer(op, &run.call, &run.error))
     return run.statusOf(s);
   void *large[kMaxTensors] = {};
+  int64_t bounds[kMaxTensors][OPW_MAX_RANK];
   for (size_t i = 0; i < run.call.output_count; ++i) {
     if (!isCounted(run, i))
       continue;
@@ -104,6 +105,7 @@ Status *runWithinBounds(Run &run, Scratch &scratch, Counts &counts) {
       return run.statusOf(
           fail(run, OPW_E_MEMORY, "ONNX Runtime has no memory for an output as large as the bounds of its sizes"));
     run.outputs[i].data = large[i];
+    memcpy(bounds[i], run.outputDims[i], sizeof bounds[i]);
   }
   run.call.phases = 0;
   opw_status_t s = runtime::kApi.run(op, &run.call, &run.error);
@@ -117,11 +119,9 @@ Status *runWithinBounds(Run &run, Scratch &scratch, Counts &counts) {
       continue;
     if (Status *status = run.makeOutput(i))
       return status;
-    uint64_t bytes = run.outputs[i].dl_bits / 8u; // no more than above
-    for (int32_t d = 0; d < run.outputs[i].ndim; ++d)
-      bytes *= static_cast<uint64_t>(run.outputDims[i][d]);
-    if (run.outputPointers[i] && bytes)
-      memcpy(run.outputs[i].data, large[i], bytes);
+    if (run.outputPointers[i])
+      runtime::copyCounted(run.outputs[i].data, large[i], run.outputs[i], bounds[i],
+                           (run.output(i).flags & OPW_IO_COMPACT) != 0);
   }
   return nullptr;
 }
