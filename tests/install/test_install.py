@@ -95,8 +95,9 @@ def test_triton_finds_the_backend_by_its_name(environment):
     assert environment.python(code) == "opwright.triton_backend"
 
 
-def test_extension_exports_its_entry_and_what_debuggers_look_for(environment):
-    module = next(environment.package.glob("_core*.so"))
-    lines = subprocess.run(["nm", "-D", "--defined-only", module], check=True, text=True, capture_output=True).stdout
-    exported = {line.split()[-1] for line in lines.splitlines()}
-    assert exported == {"PyInit__core", "__jit_debug_descriptor", "__jit_debug_register_code"}
+def test_extensions_export_their_entries_and_what_debuggers_look_for(environment):
+    debuggers = {"__jit_debug_descriptor", "__jit_debug_register_code"}
+    for name, expected in (("_core", {"PyInit__core"} | debuggers), ("_host", {"PyInit__host"})):
+        module = next(environment.package.glob(f"{name}*.so"))
+        lines = subprocess.run(["nm", "-D", "--defined-only", module], check=True, text=True, capture_output=True).stdout
+        assert {line.split()[-1] for line in lines.splitlines()} == expected
