@@ -363,9 +363,9 @@ inline std::vector<TensorType> Call::infer(const std::vector<Array> *counted) {
   std::vector<opw_tensor_t> types(op->output_count);
   std::vector<opw_tensor_t *> places;
   for (size_t i = 0; i < types.size(); ++i) {
-    types[i].shape = sizes[i].data();
     if (counted && (op->outputs[i]->flags & OPW_IO_SIZE))
-      types[i].data = const_cast<void *>((*counted)[i].data());
+      types[i] = ConstView((*counted)[i]).tensor();
+    types[i].shape = sizes[i].data();
     places.push_back(&types[i]);
   }
   opw_call_t call = fill(counted ? 2 : 0);
