@@ -219,10 +219,19 @@ def in_tvm_ffi(library, op, x, attributes):
 
 
 def in_c(library, op, x, attributes):
-    program = library.parent / "main"
+    return by_program(["cc", "-std=c11", "-Wpedantic", EXAMPLE / "main.c"], library, op, x, attributes)
+
+
+def in_cpp(library, op, x, attributes):
+    return by_program(["c++", "-std=c++17", EXAMPLE / "main.cpp"], library, op, x, attributes)
+
+
+def by_program(command, library, op, x, attributes):
+    """What a program of the example writes, compiled where it is not yet."""
+    program = library.parent / command[0]
     if not program.exists():
-        flags = ["-std=c11", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror", f"-I{ROOT / 'include'}"]
-        subprocess.run(["cc", *flags, str(EXAMPLE / "main.c"), "-ldl", "-o", str(program)], check=True)
+        flags = ["-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'include'}", "-ldl", "-o", program]
+        subprocess.run([*command, *flags], check=True)
     x.tofile(library.parent / "x.bin")
     words = [program, library, op, ",".join(map(str, x.shape)), library.parent / "x.bin", library.parent / "out"]
     for name, value in attributes.items():
@@ -233,6 +242,9 @@ def in_c(library, op, x, attributes):
     for number, line in enumerate(done.stdout.splitlines()):
         dtype = [np.int32, np.int64][number] if op.endswith("non_zero_plugin") else np.float32
         outputs.append(np.fromfile(f"{library.parent}/out.{number}", dtype).reshape([*map(int, line.split()[1:])]))
+    for word, text in (("width=1", "width"), ("1", "expected NAME=VALUE")):
+        done = subprocess.run([*map(str, words), word], capture_output=True, text=True)
+        assert done.returncode == 1 and text in done.stderr
     return tuple(outputs)
 
 
@@ -241,6 +253,7 @@ FACES: dict[str, Face] = {
     "ONNX Runtime": in_onnxruntime,
     "TVM-FFI": in_tvm_ffi,
     "C": in_c,
+    "C++": in_cpp,
 }
 
 
