@@ -184,18 +184,23 @@ class BlockTactic(IntEnum):
 
 
 @triton.jit
+def wrapped(at, size):
+    """The place in [0, size) that is a whole number of sizes away. The kernel's own % has the sign of its left side."""
+    rest = at % size
+    return tl.where(rest < 0, rest + size, rest)
+
+
+@triton.jit
 def circ_pad_kernel(
-    x_ptr, before_0, before_1, before_2, before_3, x_0, x_1, x_2, x_3, x_len, y_1, y_2, y_3, y_len, y_ptr, BLOCK_SIZE: tl.constexpr
+    x_ptr, before_0, before_1, before_2, before_3, x_0, x_1, x_2, x_3, y_1, y_2, y_3, y_len, y_ptr, BLOCK_SIZE: tl.constexpr
 ):  # fmt: skip
-    """Each element of y comes from the place in x that is a whole number of times x's size away."""
     at = tl.program_id(0) * BLOCK_SIZE + tl.arange(0, BLOCK_SIZE)
-    inside = at < y_len
-    i3 = (at % y_3 - before_3 + x_3) % x_3
-    i2 = (at // y_3 % y_2 - before_2 + x_2) % x_2
-    i1 = (at // (y_3 * y_2) % y_1 - before_1 + x_1) % x_1
-    i0 = (at // (y_3 * y_2 * y_1) - before_0 + x_0) % x_0
+    i3 = wrapped(at % y_3 - before_3, x_3)
+    i2 = wrapped(at // y_3 % y_2 - before_2, x_2)
+    i1 = wrapped(at // (y_3 * y_2) % y_1 - before_1, x_1)
+    i0 = wrapped(at // (y_3 * y_2 * y_1) - before_0, x_0)
     source = ((i0 * x_1 + i1) * x_2 + i2) * x_3 + i3
-    tl.store(y_ptr + at, tl.load(x_ptr + source, mask=inside & (source < x_len)), mask=inside)
+    tl.store(y_ptr + at, tl.load(x_ptr + source, mask=at < y_len), mask=at < y_len)
 
 
 def widths(pads: npt.NDArray[np.int32], rank: int) -> list[list[int]]:
@@ -222,7 +227,7 @@ def circ_pad_impl(
         y.copy_(torch.nn.functional.pad(x, pads.tolist(), mode="circular"))
         return
     before = [first for first, _ in widths(pads, x.ndim)]
-    scalars = [*before, *x.shape, x.numel(), *y.shape[1:], y.numel()]
+    scalars = [*before, *x.shape, *y.shape[1:], y.numel()]
     circ_pad_kernel[(triton.cdiv(y.numel(), 256),)](x, *scalars, y, BLOCK_SIZE=256)
 
 
@@ -232,17 +237,13 @@ def circ_pad_aot_impl(
 ) -> tuple[str, str | bytes, trtp.KernelLaunchParams, trtp.SymExprs]:
     block = 1024 if tactic == BlockTactic.BLOCK_1024 else 256
     pointer = "*fp32" if inp0.dtype == trt.float32 else "*fp16"
-    kinds = {name: "i32" for name in circ_pad_kernel.arg_names} | {
-        "x_ptr": pointer,
-        "y_ptr": pointer,
-        "BLOCK_SIZE": "constexpr",
-    }
-    compiled = triton.compile(
-        triton.compiler.ASTSource(fn=circ_pad_kernel, signature=kinds, constexprs={"BLOCK_SIZE": block})
-    )
+    signature = dict.fromkeys(circ_pad_kernel.arg_names, "i32")
+    signature |= {"x_ptr": pointer, "y_ptr": pointer, "BLOCK_SIZE": "constexpr"}
+    source = triton.compiler.ASTSource(fn=circ_pad_kernel, signature=signature, constexprs={"BLOCK_SIZE": block})
+    compiled = triton.compile(source)
     x, y = inp0.shape_expr, outputs[0].shape_expr
     before = [first for first, _ in widths(pads, inp0.ndim)]
-    scalars = [*before, *(x[i] for i in range(4)), x.numel(), *(y[i] for i in range(1, 4)), y.numel()]
+    scalars = [*before, *(x[i] for i in range(4)), *(y[i] for i in range(1, 4)), y.numel()]
     params = trtp.KernelLaunchParams()
     params.grid_x = trtp.cdiv(y.numel(), block)
     params.block_x = compiled.metadata.num_warps * 32

@@ -21,6 +21,7 @@ pytest.importorskip("torch", reason="torch is not installed")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
 import opwright
+import opwright.plugin as trtp
 from opwright.plugin.definition import collected
 
 ROOT = Path(__file__).parents[2]
@@ -173,6 +174,19 @@ def test_wrong_results_are_told(example, capfd):
     for wrong in (x for x in (lambda x: (x + 2,), lambda x: (x.astype(np.float64) + 1,), lambda x: (x + 1, x))):
         assert not example.module.check("add", "float32", wrong)
     assert [line.rpartition(", ")[2] for line in capfd.readouterr().out.splitlines()] == ["ok", *["WRONG"] * 3]
+
+
+@pytest.mark.parametrize("pads", [[1, 0], [0, 2, 3, 0], [9, 1, 0, 7, 2, 2, 1, 1]])
+def test_pads_of_any_size(example, pads):
+    """The kernel wraps around as often as it takes; torch does so once."""
+    x = np.arange(2 * 1 * 3 * 4, dtype=np.float32).reshape(2, 1, 3, 4)
+    sys.modules.pop("definitions", None)
+    with collected():
+        definitions = importlib.import_module("definitions")
+        definitions.autotune_circ_pad("FP32", list(definitions.Tactic))
+        found = trtp.call("sample::circ_pad_plugin", x, pads=pads, tactic=definitions.Tactic.TRITON)
+    pairs = [(0, 0)] * (4 - len(pads) // 2) + [*zip(pads[::2], pads[1::2], strict=True)][::-1]
+    np.testing.assert_array_equal(found, np.pad(x, pairs, mode="wrap"))
 
 
 # -- faces: what each gives for an operator, on the input of its sample
