@@ -16,7 +16,7 @@ if ldd "$out/libadd.so" | grep -E 'libstdc|libm\.|libgcc|libpthread|libdl'; then
   echo "ldd finds more than libc"
   exit 1
 fi
-if nm "$archive" 2>/dev/null | grep -E ' U (_Z|__cxa|__gxx|_Unwind)' | grep -v '_ZN3opw' | sort -u | grep .; then
+if nm "$archive" 2>/dev/null | grep -E ' U (_Z|__cxa|__gxx|_Unwind)' | grep -vE '_ZNK?3opw' | sort -u | grep .; then
   echo "the runtime archive needs a C++ library"
   exit 1
 fi

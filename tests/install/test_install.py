@@ -99,5 +99,7 @@ def test_extensions_export_their_entries_and_what_debuggers_look_for(environment
     debuggers = {"__jit_debug_descriptor", "__jit_debug_register_code"}
     for name, expected in (("_core", {"PyInit__core"} | debuggers), ("_host", {"PyInit__host"})):
         module = next(environment.package.glob(f"{name}*.so"))
-        lines = subprocess.run(["nm", "-D", "--defined-only", module], check=True, text=True, capture_output=True).stdout
+        lines = subprocess.run(
+            ["nm", "-D", "--defined-only", module], check=True, text=True, capture_output=True
+        ).stdout
         assert {line.split()[-1] for line in lines.splitlines()} == expected

@@ -18,6 +18,7 @@ import opwright
 import opwright.plugin as trtp
 from opwright.errors import InputError
 from opwright.expressions import Dim, Name, Num, Op, show
+from opwright.inspect import inspect, lines
 from opwright.native import PluginError
 from opwright.plugin import paths
 from opwright.plugin.build import build, load
@@ -188,6 +189,32 @@ def test_numbers_of_the_host_and_strides(library):
         library.repeat(x, np.array(-1))
 
 
+def test_a_variable_number_of_inputs(library, tmp_path):
+    import onnxruntime
+    from onnx import TensorProto, helper
+
+    a = np.arange(12, dtype=np.float32).reshape(4, 3)
+    for parts in ([a], [a, a[:0]], [a[:1], a, a + 10]):
+        np.testing.assert_array_equal(library.concat(*parts), np.concatenate(parts))
+    with pytest.raises(PluginError, match="the number of parts is none of 1, 2, 3, for which this library was built"):
+        library.concat(a, a, a, a)
+    with pytest.raises(PluginError, match="the parts have different numbers of columns"):
+        library.concat(a, a[:, :2])
+    with pytest.raises(PluginError, match="no combination of element types"):
+        library.concat(a, a.astype(np.int64))
+    infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [name, 3]) for name in "xyz"]
+    out = helper.make_tensor_value_info("out", TensorProto.FLOAT, None)
+    node = helper.make_node("concat", ["x", "y", "z"], ["out"], domain="values")
+    imports = [helper.make_opsetid("", 17), helper.make_opsetid("values", 1)]
+    model = helper.make_model(helper.make_graph([node], "g", infos, [out]), opset_imports=imports, ir_version=9)
+    options = onnxruntime.SessionOptions()
+    options.register_custom_ops_library(library.path)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {"x": a, "y": a[:2], "z": a[:1]})
+    np.testing.assert_array_equal(found, np.concatenate([a, a[:2], a[:1]]))
+    assert "ptr parts[2]" in "\n".join(lines(inspect(library.path)))
+
+
 # -- impl
 
 
@@ -307,7 +334,13 @@ LAUNCH = "return trtp.launch(copy, (1,), (x, outputs[0], 4), BLOCK={})"
          "autotune returns different combinations for different calls"),
         ('class M(enum.Enum):\n    A = 1\n' + op("return x.like()", signature="x: TensorDesc, m: M = M.A", options=', choices={"m": ["B"]}'),
          "attribute 'm': found 'B', expected one of A"),
-        ('@trtp.register("a::op")\ndef f(*x: TensorDesc): ...', r"found \*x, expected single tensors"),
+        (op("return x[0].like()", signature="x: list[TensorDesc]", aot="return [aot(each, outputs) for each in x]"),
+         "the number of 'x' is used, but none is known.*choices={'x': .2, 3.}.*--for MODEL.onnx"),
+        (op("return x[0].like()", signature="x: list[TensorDesc]", options=', choices={"x": [0]}'), "choices of 'x' are .0., expected numbers of"),
+        (op("return x[1].like()", signature="x: list[TensorDesc]", options=', choices={"x": [2]}'), "use that of x.0., or declare ranks"),
+        (op("return x[0].aliased()", signature="x: list[TensorDesc]"), "changed in place, expected an input of its own"),
+        (op("return y.like()", signature="x: list[TensorDesc], y: TensorDesc"), "the tensor 'y' behind 'x', expected a variable number"),
+        ('@trtp.register("a::op")\ndef f(*x: TensorDesc): ...', r"found \*x, expected one parameter for all of them"),
         (op("return x.like()", "return trtp.launch(tuned, (1,), (x, outputs[0], 4))")
          + "tuned = triton.autotune([triton.Config({'BLOCK': 16}, pre_hook=print)], key=[])(copy)", "has a pre_hook, which is a Python function"),
         (op("return x.like()", "return trtp.launch(tuned, (1,), (x, outputs[0], 4), BLOCK=16)")

@@ -205,7 +205,7 @@ TEST(Tables, EachKindOfDamageIsNamed) {
       {t + "parameter 0 of kernel k has slot 9999", [](Sample &s) { s.params[0].offset = 9999; }},
       {t + "parameter 1 of kernel k is a pointer, its argument is not",
        [](Sample &s) { s.params[1].kind = OPW_PARAM_POINTER; }},
-      {t + "argument 0 is tensor 2", [](Sample &s) { s.args[0].tensor = 2; }},
+      {t + "argument 0 is tensor 2, element 0", [](Sample &s) { s.args[0].tensor = 2; }},
       {t + "argument 0 has unknown kind 33", [](Sample &s) { s.args[0].kind = 33; }},
       {t + "5000 combinations of element types and 1 tactics, at most 4096 and 524288 of both are allowed",
        [](Sample &s) { s.op.combo_count = 5000; }},

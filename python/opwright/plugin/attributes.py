@@ -259,8 +259,10 @@ class ListAttribute(Sequence):
 
 
 def length(values: Sequence) -> Any:
-    """The number of elements of a list attribute, as a symbol: `len` is its Python value."""
-    return SymInt(Op("len", (Name(values._attribute.name),))) if isinstance(values, ListAttribute) else len(values)
+    """The number of elements of a list attribute, or of a variable number of tensors, as a symbol: `len` is its Python value."""
+    if isinstance(values, ListAttribute):
+        return SymInt(Op("len", (Name(values._attribute.name),)))
+    return values.symbol if hasattr(values, "symbol") else len(values)
 
 
 class LazyAttribute:

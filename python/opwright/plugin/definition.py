@@ -34,6 +34,8 @@ class Input:
     optional: bool = False
     host: bool = False  # in host memory, read before the launches
     strided: bool = False  # of any strides, not only row-major
+    variadic: bool = False  # the last one: any number of tensors from 1, called name[0], name[1], ...
+    counts: list[int] = field(default_factory=list)  # known numbers of them
 
 
 @dataclass
@@ -119,7 +121,7 @@ def register(
         try:
             inputs, attributes = _signature(function)
             _set_up(inputs, ranks or {}, host, strided)
-            attribute_kinds.add_values(attributes, choices or {}, "choices")
+            _add_choices(inputs, attributes, choices or {})
         except InputError as e:
             raise e.at(f"{_place(function)}: {op_id}") from None
         code = function.__code__
@@ -257,6 +259,20 @@ def _set_up(inputs: Mapping[str, Input], ranks: Mapping[str, int], host: Sequenc
         inputs[name].strided = True
 
 
+def _add_choices(
+    inputs: Mapping[str, Input], attributes: Mapping[str, Attribute], choices: Mapping[str, Sequence[Any]]
+) -> None:
+    """Notes known values of attributes, and known numbers of tensors."""
+    for name, values in choices.items():
+        if name not in inputs or not inputs[name].variadic:
+            attribute_kinds.add_values(attributes, {name: values}, "choices")
+            continue
+        wrong = [count for count in values if not isinstance(count, int) or not 1 <= count <= 255]
+        if wrong:
+            raise InputError(f"choices of {name!r} are {list(values)}, expected numbers of tensors from 1 to 255")
+        inputs[name].counts += [count for count in values if count not in inputs[name].counts]
+
+
 def _signature(function: Callable) -> tuple[dict[str, Input], dict[str, Attribute]]:
     """Inputs first, then attributes: what each is, its annotation says."""
     hints = typing.get_type_hints(function)
@@ -270,9 +286,10 @@ def _signature(function: Callable) -> tuple[dict[str, Input], dict[str, Attribut
                 f"found a parameter named {name!r}, which has a meaning in aot_impl; expected another name"
             )
         optional = attribute_kinds.is_optional(annotation, TensorDesc)
-        if annotation is TensorDesc or optional:
+        variadic = typing.get_args(annotation) == (TensorDesc,)
+        if annotation is TensorDesc or optional or variadic:
             _check_input(name, parameter, optional, inputs, attributes)
-            inputs[name] = Input(name, optional=optional)
+            inputs[name] = Input(name, optional=optional, variadic=variadic)
             continue
         attribute = None if annotation is None else attribute_kinds.declare(name, annotation, default)
         if attribute is None:
@@ -296,8 +313,13 @@ def _check_input(
 ) -> None:  # fmt: skip
     if attributes:
         raise InputError(f"found the tensor {name!r} behind attributes, expected tensors first")
+    variadic = [each.name for each in before.values() if each.variadic]
+    if variadic:
+        raise InputError(
+            f"found the tensor {name!r} behind {variadic[0]!r}, expected a variable number of tensors last"
+        )
     if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
-        raise InputError(f"found *{name}, expected single tensors: a variable number of inputs is not built yet")
+        raise InputError(f"found *{name}, expected one parameter for all of them", hint=f"{name}: list[TensorDesc]")
     if not optional and parameter.default is not inspect.Parameter.empty:
         raise InputError(
             f"found a default of the tensor {name!r}, expected none", hint=f"optional: {name}: TensorDesc | None = None"

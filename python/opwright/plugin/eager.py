@@ -142,7 +142,7 @@ def run(
             results.append(Tensor(arrays[output.alias_of], output.alias_of))
         else:
             results.append(Tensor(_empty(_shape(output, uppers), types[output.name], arrays)))
-    given = {name: None if array is None else Tensor(array) for name, array in arrays.items()}
+    given = _by_input(definition, {name: None if array is None else Tensor(array) for name, array in arrays.items()})
     more = {"outputs": tuple(results), "stream": 0, "tactic": tactic or row.tactics[0]}
     lazily = {name: (lambda value=value: value) for name, value in {**given, **values, **more}.items()}
     definitions.call(definition, definition.impl, lazily)
@@ -157,23 +157,23 @@ def run(
 def bind(
     definition: Definition, inputs: Sequence[Any], attributes: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Arrays and Python values by name, checked."""
+    """Arrays and Python values by name, checked. A variable number of tensors are xs[0], xs[1], ..."""
     names = [tensor.name for tensor in definition.inputs]
+    if definition.inputs[-1].variadic:
+        names[-1:] = [f"{names[-1]}[{i}]" for i in range(max(1, len(inputs) - len(names) + 1))]
     if len(inputs) > len(names):
         raise InputError(
             f"{definition.id}: found {len(inputs)} inputs, expected at most {len(names)}: {', '.join(names)}"
         )
     arrays = dict(zip(names, inputs, strict=False)) | {name: None for name in names[len(inputs) :]}
-    for tensor in definition.inputs:
-        array = arrays[tensor.name]
+    for name, array in arrays.items():
+        tensor = definition.inputs[min(names.index(name), len(definition.inputs) - 1)]
         if array is None and not tensor.optional:
-            raise InputError(f"{definition.id}: found no input {tensor.name!r}, expected an array")
+            raise InputError(f"{definition.id}: found no input {name!r}, expected an array")
         if array is not None and not _is_torch(array):
-            arrays[tensor.name] = array = np.asarray(array)
+            arrays[name] = array = np.asarray(array)
         if array is not None and tensor.rank is not None and len(array.shape) != tensor.rank:
-            raise InputError(
-                f"{definition.id}: input {tensor.name!r} has rank {len(array.shape)}, expected {tensor.rank}"
-            )
+            raise InputError(f"{definition.id}: input {name!r} has rank {len(array.shape)}, expected {tensor.rank}")
     unknown = set(attributes) - set(definition.attributes)
     if unknown:
         known = ", ".join(definition.attributes) or "none"
@@ -181,6 +181,15 @@ def bind(
     return arrays, {
         name: _attribute(definition, attribute, attributes) for name, attribute in definition.attributes.items()
     }
+
+
+def _by_input(definition: Definition, values: Mapping[str, Any]) -> dict[str, Any]:
+    """One value for each input: a list where there is a variable number."""
+    found: dict[str, Any] = {}
+    for tensor in definition.inputs:
+        several = [value for name, value in values.items() if name.startswith(f"{tensor.name}[")]
+        found[tensor.name] = several if tensor.variadic else values[tensor.name]
+    return found
 
 
 def _attribute(definition: Definition, attribute: Attribute, given: Mapping[str, Any]) -> Any:
@@ -202,7 +211,8 @@ def describe(
             desc.values = array
             descs[name] = desc
     with conditions(concrete=True), sizes() as found_sizes:
-        lazily = {name: (lambda value=value: value) for name, value in {**descs, **values}.items()}
+        given = _by_input(definition, descs)
+        lazily = {name: (lambda value=value: value) for name, value in {**given, **values}.items()}
         found = definitions.call(definition, definition.register, lazily)
     outputs = list(found) if isinstance(found, (tuple, list)) else [found]
     names = definition.output_names or definitions.default_names(len(outputs))
@@ -215,6 +225,9 @@ def combination(
     definition: Definition, arrays: Mapping[str, Any], outputs: Sequence[TensorDesc], values: Mapping[str, Any]
 ) -> Combination:
     """The row of autotune that takes these arrays."""
+    arrays = {
+        name: array[0] if isinstance(array, list) else array for name, array in _by_input(definition, arrays).items()
+    }
     names = [*arrays, *(output.name for output in outputs)]
     given = [None if array is None else dtype_of_array(array) for array in arrays.values()]
     if definition.autotune is None:
@@ -226,6 +239,8 @@ def combination(
         return Combination((*given, *own), (1,))  # type: ignore[arg-type]
     descs = {name: None if array is None else TensorDesc(tuple(array.shape), name=name)
              for name, array in arrays.items()}  # fmt: skip
+    if definition.inputs[-1].variadic:
+        descs[names[len(arrays) - 1]] = [descs[names[len(arrays) - 1]]]  # type: ignore[assignment]
     lazily = {
         name: (lambda value=value: value) for name, value in {**descs, **values, "outputs": tuple(outputs)}.items()
     }

@@ -186,7 +186,9 @@ def _input(tensor: Any, variable: str) -> dict[str, Any]:
     entry = {"name": tensor.name, "type": variable}
     if tensor.rank is not None:
         entry["rank"] = tensor.rank
-    return entry | {flag: True for flag in ("optional", "host", "strided") if getattr(tensor, flag)}
+    if tensor.variadic:
+        entry["variadic_min"] = 1
+    return entry | {flag: True for flag in ("optional", "host", "strided", "variadic") if getattr(tensor, flag)}
 
 
 def _output(output: Any, variable: str) -> dict[str, Any]:

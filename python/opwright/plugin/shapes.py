@@ -58,7 +58,13 @@ class ShapeExprs:
         """The sizes as a build request has them."""
         sizes = [show(size.expr) for size in self.head]
         if self.any_rank:
-            sizes.append(f"{self.tensor}[{len(self.head)}:{-len(self.tail) if self.tail else ''}]")
+            base, _, element = self.tensor.partition("[")
+            if element not in ("", "0]"):
+                raise InputError(
+                    f"the shape of {self.tensor}, of any rank, is an output's",
+                    hint=f"use that of {base}[0], or declare ranks",
+                )
+            sizes.append(f"{base}[{len(self.head)}:{-len(self.tail) if self.tail else ''}]")
         return sizes + [show(size.expr) for size in self.tail]
 
     def numel(self) -> SymInt:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -11,7 +11,9 @@ from typing import Any
 from opwright.dtypes import BY_NAME, DType
 from opwright.errors import InputError
 from opwright.expressions import Dim, Expr, Name, Num, Op
+from opwright.plugin import paths
 from opwright.plugin.combinations import DataType, dtype_of
+from opwright.plugin.paths import Option
 from opwright.plugin.shapes import ShapeExprs
 from opwright.plugin.symbolic import SymFloat, SymInt, as_int
 
@@ -82,10 +84,12 @@ class TensorDesc:
 
     def like(self) -> TensorDesc:
         """Another tensor with this shape and element type."""
-        return TensorDesc(self.shape_expr.copy(), self.element, same_as=self.same_as or self.name)
+        return TensorDesc(self.shape_expr.copy(), self.element, same_as=self.same_as or self.name.partition("[")[0])
 
     def aliased(self) -> TensorDesc:
         """An output that is this input, changed in place. A host that gives it memory of its own gets a changed copy."""
+        if "[" in self.name:
+            raise InputError(f"{self.name} changed in place, expected an input of its own: hosts have no such alias")
         output = self.like()
         output.alias_of = self.name
         return output
@@ -134,6 +138,50 @@ def size_tensor(opt: Any, upper_bound: Any) -> SizeTensor:
         raise InputError("found size_tensor outside of register, expected it beside the shapes of the outputs")
     found.append(Size(f"size{len(found)}", as_int(opt).expr, as_int(upper_bound).expr))
     return SizeTensor(found[-1])
+
+
+class TensorList(Sequence):
+    """A variable number of tensors. Each is a path of its own number where `len` or a loop asks for it; `length` is the number as a
+    symbol."""
+
+    def __init__(self, name: str, counts: Sequence[int], make: Callable[[int], TensorDesc]) -> None:
+        self.name = name
+        self._counts = counts
+        self._make = make
+
+    @property
+    def symbol(self) -> SymInt:
+        """The number of tensors."""
+        return SymInt(Op("count", (Name(self.name),)))
+
+    def __len__(self) -> int:
+        def options() -> list[Option]:
+            if not self._counts:
+                raise InputError(
+                    f"the number of {self.name!r} is used, but none is known when the operator is built",
+                    hint=f"@register(..., choices={{{self.name!r}: [2, 3]}}), or --for MODEL.onnx",
+                )
+            return [Option(count, Op("==", (self.symbol.expr, Num(count)))) for count in self._counts]
+
+        otherwise = f"the number of {self.name} is none of {{values}}, for which this library was built"
+        return paths.ask(f"number of {self.name}", options, otherwise=otherwise)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self._make(i) for i in range(*index.indices(len(self)))]
+        if index != 0:  # there is always a first one
+            count = len(self)
+            if not -count <= index < count:
+                raise IndexError(f"{self.name}[{index}] of {count}")
+            index %= count
+        return self._make(index)
+
+    def sum_of_sizes(self, axis: int) -> SymInt:
+        """The sizes of all tensors in this axis together."""
+        return SymInt(Op("sumdim", (Name(self.name), Num(axis))))
+
+    def __repr__(self) -> str:
+        return f"TensorList({self.name})"
 
 
 class Workspace(TensorDesc):

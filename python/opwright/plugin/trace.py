@@ -20,7 +20,7 @@ from opwright.plugin.quick import as_launch, compiling
 from opwright.plugin.shapes import merge as merge_shapes
 from opwright.plugin.shapes import rank_of
 from opwright.plugin.symbolic import as_int
-from opwright.plugin.tensors import Size, SizeTensor, TensorDesc, Workspace, input_desc, sizes, workspaces
+from opwright.plugin.tensors import Size, SizeTensor, TensorDesc, TensorList, Workspace, input_desc, sizes, workspaces
 
 
 @dataclass
@@ -138,12 +138,23 @@ def _values(
     """What stands for the inputs and attributes; `types` are those of a combination."""
     values: dict[str, Callable[[], Any]] = {}
     for tensor in definition.inputs:
-        values[tensor.name] = lambda tensor=tensor: _input(tensor, types and types[tensor.name])  # type: ignore[misc]
+        make = _tensors if tensor.variadic else _input
+        values[tensor.name] = lambda make=make, tensor=tensor: make(tensor, types and types[tensor.name])  # type: ignore[misc]
     for name, attribute in definition.attributes.items():
         values[name] = lambda attribute=attribute: symbol(attribute)  # type: ignore[misc]
     for name, value in more.items():
         values[name] = lambda value=value: value  # type: ignore[misc]
     return values
+
+
+def _tensors(tensor: Input, dtype: DType | None) -> TensorList:
+    return TensorList(tensor.name, tensor.counts, lambda i: _desc(tensor, f"{tensor.name}[{i}]", dtype))
+
+
+def _desc(tensor: Input, name: str, dtype: DType | None) -> TensorDesc:
+    desc = input_desc(name, tensor.rank, dtype)
+    desc.host, desc.strided = tensor.host, tensor.strided
+    return desc
 
 
 def _input(tensor: Input, dtype: DType | None) -> TensorDesc | None:
@@ -152,9 +163,7 @@ def _input(tensor: Input, dtype: DType | None) -> TensorDesc | None:
         options = [Option(True, there), Option(False, Op("not", (there,)))]
         if not paths.ask(f"presence of {tensor.name}", lambda: options):
             return None
-    desc = input_desc(tensor.name, tensor.rank, dtype)
-    desc.host, desc.strided = tensor.host, tensor.strided
-    return desc
+    return _desc(tensor, tensor.name, dtype)
 
 
 def _run(definition: Definition, function: Callable, values: Mapping[str, Callable[[], Any]]) -> Any:
@@ -322,7 +331,8 @@ def _plan(definition: Definition, row: Combination, tactic: int) -> Plan:
         if isinstance(found, tuple) and len(found) == 4 and isinstance(found[0], str):
             try:
                 given = [values[tensor.name]() for tensor in definition.inputs]
-                found = as_launch(found, [tensor for tensor in given if tensor is not None], outputs)
+                flat = [one for each in given for one in (each if isinstance(each, TensorList) else [each])]
+                found = as_launch(found, [tensor for tensor in flat if tensor is not None], outputs)
             except InputError as e:
                 raise e.at(f"{definition.where}: {definition.id}: aot_impl") from None
     steps = list(found) if isinstance(found, (tuple, list)) else [found]

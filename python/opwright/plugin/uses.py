@@ -68,7 +68,10 @@ def add_model(definitions: Sequence[Definition], model: Path) -> int:
         for tensor, used in zip(definition.inputs, node.input, strict=False):
             if tensor.rank is None and used in ranks:
                 _note(definition.ranks.setdefault(tensor.name, []), ranks[used])
-        own = tuple(types.get(used) for used in node.input)
+        last = definition.inputs[-1]
+        if last.variadic and len(node.input) >= len(definition.inputs):
+            _note(last.counts, len(node.input) - len(definition.inputs) + 1)
+        own = tuple(types.get(used) for used in node.input[: len(definition.inputs)])
         if len(own) == len(definition.inputs) and None not in own:
             _note(definition.types, own)
     if count == 0:

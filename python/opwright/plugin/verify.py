@@ -160,6 +160,9 @@ def _inputs(definition: Definition, combination: Combination, random: np.random.
         rank = tensor.rank if tensor.rank is not None else int(random.choice(known)) if known else any_rank
         shape = tuple(int(random.choice(_SIZES)) if random.random() < 0.1 else size for size in sizes[16 - rank :])
         inputs.append(_array(dtype, shape, random, tensor.host))
+        for _ in range(int(random.choice(tensor.counts)) - 1 if tensor.counts else 0):
+            own = (int(random.choice(_SIZES)), *shape[1:]) if random.random() < 0.5 and shape else shape
+            inputs.append(_array(dtype, own, random, tensor.host))
     return inputs
 
 

@@ -360,3 +360,40 @@ def transpose_aot(x, outputs):
 @trtp.impl("values::transpose")
 def transpose_impl(x, outputs):
     np.asarray(outputs[0])[...] = np.asarray(x).T
+
+
+# -- a variable number of inputs
+
+
+@triton.jit
+def copy_rows(x_ptr, y_ptr, start, n, BLOCK: tl.constexpr):
+    at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    tl.store(y_ptr + start + at, tl.load(x_ptr + at, mask=at < n), mask=at < n)
+
+
+@trtp.register("values::concat", choices={"parts": [1, 2, 3]}, ranks={"parts": 2})
+def concat_desc(parts: list[trtp.TensorDesc]) -> trtp.TensorDesc:
+    columns = parts[0].shape_expr[1]
+    for part in parts:
+        trtp.require(part.shape_expr[1] == columns, "the parts have different numbers of columns")
+    return trtp.from_shape_expr((sum(part.shape_expr[0] for part in parts), columns))
+
+
+@trtp.autotune("values::concat")
+def concat_autotune(parts, outputs):
+    return [trtp.AutoTuneCombination("FP32|INT64, FP32|INT64")]
+
+
+@trtp.aot_impl("values::concat")
+def concat_aot(parts, outputs):
+    steps, start = [], 0
+    for part in parts:
+        n = part.numel()
+        steps.append(trtp.launch(copy_rows, (trtp.cdiv(n, 64),), (part, outputs[0], start, n), BLOCK=64))
+        start = start + n
+    return steps
+
+
+@trtp.impl("values::concat")
+def concat_impl(parts, outputs):
+    np.asarray(outputs[0])[...] = np.concatenate([np.asarray(part) for part in parts])
