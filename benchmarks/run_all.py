@@ -18,6 +18,7 @@ BENCHMARKS = (
     "attention",
     "numpy_peers",
     "model_peers",
+    "llm_ops",
     "launch",
     "plugin_calls",
     "shape_program",

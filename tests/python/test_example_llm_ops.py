@@ -1,0 +1,363 @@
+"""The operators of examples/llm_ops in every host, against their definitions' own NumPy functions in float64."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+pytest.importorskip("triton", reason="triton is not installed")
+
+import opwright
+from opwright.plugin import eager
+from opwright.plugin.build import load as load_definitions
+
+SOURCE = Path(__file__).parents[2] / "examples/llm_ops"
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", (SOURCE / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+FLOATS = [np.float32, np.float16, ml_dtypes.bfloat16]
+EPS = {np.float32: 2.0**-24, np.float16: 2.0**-11, ml_dtypes.bfloat16: 2.0**-8}  # half a unit in the last place, at 1
+SINGLE = EPS[np.float32]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """The example with its library, built by the page's command but for one level alone."""
+    folder = tmp_path_factory.mktemp("example") / "llm_ops"
+    shutil.copytree(SOURCE, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    words = shlex.split(BLOCKS[0][1])
+    assert words[:2] == ["opwright", "build"]
+    command = [sys.executable, "-m", *words, "--targets", "cpu:x86-64-v3"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def library(folder) -> Path:
+    return folder / "libllm_ops.so"
+
+
+@pytest.fixture(scope="module")
+def definitions() -> dict[str, Any]:
+    return {definition.name: definition for definition in load_definitions(SOURCE / "llm_ops.py")}
+
+
+# -- faces: (library, operator, inputs, attributes, outputs as they should be) -> outputs. An input may be None.
+
+
+def in_python(library: Path, op: str, inputs: list, attributes: dict, expected: list) -> list[np.ndarray]:
+    found = opwright.load(library)[f"llm::{op}"](*inputs, **attributes)
+    return list(found) if isinstance(found, tuple) else [found]
+
+
+def in_onnxruntime(library: Path, op: str, inputs: list, attributes: dict, expected: list) -> list[np.ndarray]:
+    """One node, and casts around it: NumPy has no bf16 that ONNX Runtime takes."""
+    onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    from onnx import TensorProto, helper
+
+    nodes, names, feed, declared = [], [], {}, []
+    for i, array in enumerate(inputs):
+        names.append("" if array is None else f"x{i}")
+        if array is None:
+            continue
+        bf16 = array.dtype == ml_dtypes.bfloat16
+        feed[f"in{i}"] = array.astype(np.float32) if bf16 else array
+        kind = helper.np_dtype_to_tensor_dtype(feed[f"in{i}"].dtype)
+        declared.append(helper.make_tensor_value_info(f"in{i}", kind, [None] * array.ndim))
+        nodes.append(helper.make_node("Cast", [f"in{i}"], [f"x{i}"], to=TensorProto.BFLOAT16 if bf16 else kind))
+    values = {name: int(value) if isinstance(value, bool) else value for name, value in attributes.items()}
+    count = range(len(expected))
+    nodes.append(helper.make_node(op, names, [f"y{i}" for i in count], domain="llm", **values))
+    nodes += [helper.make_node("Cast", [f"y{i}"], [f"out{i}"], to=TensorProto.DOUBLE) for i in count]
+    wanted = [helper.make_tensor_value_info(f"out{i}", TensorProto.DOUBLE, None) for i in count]
+    imports = [helper.make_opsetid("", 17), helper.make_opsetid("llm", 1)]
+    model = helper.make_model(helper.make_graph(nodes, "g", declared, wanted), opset_imports=imports, ir_version=9)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.register_custom_ops_library(str(library))
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return session.run(None, feed)
+
+
+def in_tvm_ffi(library: Path, op: str, inputs: list, attributes: dict, expected: list) -> list[np.ndarray]:
+    """torch's tensors: NumPy hands on no bf16."""
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    tvm_ffi = pytest.importorskip("tvm_ffi", reason="apache-tvm-ffi is not installed")
+
+    def tensor(array: np.ndarray | None) -> Any:
+        if array is None or array.dtype != ml_dtypes.bfloat16:
+            return None if array is None else torch.from_numpy(array.copy())
+        return torch.from_numpy(array.view(np.int16).copy()).view(torch.bfloat16)
+
+    declared = opwright.load(library)[f"llm::{op}"]
+    values = [attributes.get(attribute.name) for attribute in declared.attributes]
+    given = [tensor(array) for array in inputs]
+    results = [tensor(np.zeros_like(array)) for array in expected]
+    tvm_ffi.load_module(str(library))[f"llm__{op}"](*given, *values, *results)
+    return [result.double().numpy() for result in results]
+
+
+FACES: dict[str, Callable] = {"python": in_python, "onnxruntime": in_onnxruntime, "tvm_ffi": in_tvm_ffi}
+
+
+@pytest.fixture(params=FACES)
+def call(request, library, definitions) -> Callable:
+    """Runs an operator in a face: for each output what it is and what it should be."""
+
+    def run(op: str, *inputs: Any, **attributes: Any) -> list[tuple[np.ndarray, np.ndarray]]:
+        declared = {name: value for name, value in attributes.items() if name != "tactic"}
+        as_tuple = [
+            found if isinstance(found, tuple) else (found,)
+            for found in (eager.run(definitions[op], inputs, declared, wide=wide) for wide in (False, True))
+        ]
+        found = FACES[request.param](library, op, list(inputs), attributes, list(as_tuple[0]))
+        for got, want in zip(found, as_tuple[1], strict=True):
+            assert got.shape == want.shape
+        return list(zip(found, as_tuple[1], strict=True))
+
+    run.face = request.param
+    return run
+
+
+def normal(seed: int, *shape: int, dtype: Any = np.float32) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+def rounding(dtype: Any, want: np.ndarray) -> np.ndarray:
+    """The error of writing it in this type, whose small numbers have fewer bits."""
+    return np.maximum(EPS[dtype] * np.abs(want), float(ml_dtypes.finfo(dtype).smallest_subnormal) / 2)
+
+
+def near(got: np.ndarray, want: np.ndarray, tolerance: Any) -> None:
+    """Within `tolerance`, which is a number or one for each element."""
+    error = np.abs(np.asarray(got, np.float64) - want)
+    assert (error <= tolerance).all(), f"error {(error / np.maximum(tolerance, 1e-300)).max():.3g} of what is allowed"
+
+
+# -- RMS norm
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("shape", [(1,), (5, 7), (2, 3, 64), (1, 1, 1000), (3, 2049), (0, 16), (4, 0)])
+def test_rms_norm(call, shape, dtype):
+    x, residual, weight = (
+        normal(1, *shape, dtype=dtype),
+        normal(2, *shape, dtype=dtype),
+        normal(3, shape[-1], dtype=dtype),
+    )
+    (normed, want), (total, want_total) = call("add_rms_norm", x, residual, weight, epsilon=1e-5)
+    near(total, want_total, rounding(dtype, want_total))
+    # the rounded sum, its square in the mean (half of its error in the root), the mean's n additions, four roundings; then the output's
+    single = (shape[-1] / 2 + 8) * SINGLE
+    near(normed, want, rounding(dtype, want) + (2 * EPS[dtype] + single) * np.abs(want) * (1 + 4 * EPS[dtype]))
+
+
+# -- rotary embedding
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("interleaved", [False, True])
+@pytest.mark.parametrize(
+    ("tokens", "heads", "kv_heads", "size", "turned", "index"),
+    [
+        (1, 4, 1, 64, 64, np.int64),
+        (7, 3, 3, 20, 10, np.int32),
+        (5, 2, 1, 256, 256, np.int64),
+        (0, 2, 2, 8, 8, np.int32),
+    ],
+)
+def test_rotary(call, tokens, heads, kv_heads, size, turned, index, interleaved, dtype):
+    q, k = normal(1, tokens, heads, size, dtype=dtype), normal(2, tokens, kv_heads, size, dtype=dtype)
+    angles = np.arange(40)[:, None] / 10000 ** (np.arange(turned // 2) / (turned // 2))
+    table = np.concatenate([np.cos(angles), np.sin(angles)], 1).astype(np.float32)
+    positions = np.random.default_rng(3).integers(0, 40, tokens).astype(index)
+    for (got, want), x in zip(
+        call("rotary_embedding", q, k, positions, table, interleaved=interleaved), (q, k), strict=True
+    ):
+        # two products of the elements of a pair, none above the largest element
+        near(got, want, rounding(dtype, want) + 4 * SINGLE * np.abs(x.astype(np.float64)).max(initial=0))
+
+
+# -- paged attention
+
+
+def paged(
+    seed: int, lengths: list[int], heads: int, kv_heads: int, size: int, block: int, dtype: Any
+) -> list[np.ndarray]:
+    """Inputs of paged_attention: blocks in random order, and rows of the table that end in rubbish which is not used."""
+    random = np.random.default_rng(seed)
+    needed = [-(-length // block) for length in lengths]
+    width, blocks = max(needed, default=0) + 1, sum(needed) + 2
+    order = list(random.permutation(blocks))
+    table = np.full((len(lengths), width), -1, np.int32)
+    for row, count in zip(table, needed, strict=True):
+        row[:count] = [order.pop() for _ in range(count)]
+    cache = (blocks, kv_heads, block, size)
+    q, k, v = (random.standard_normal(shape).astype(dtype) for shape in ((len(lengths), heads, size), cache, cache))
+    return [q, k, v, table, np.array(lengths, np.int32)]
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize(
+    ("lengths", "heads", "kv_heads", "size", "block"),
+    [
+        ([1], 1, 1, 64, 16),
+        ([37, 0, 300], 8, 2, 64, 16),
+        ([5, 129], 3, 3, 128, 32),
+        ([70], 14, 2, 128, 7),
+        ([], 2, 1, 64, 16),
+    ],
+)
+def test_paged_attention(call, lengths, heads, kv_heads, size, block, dtype):
+    inputs = paged(1, lengths, heads, kv_heads, size, block, dtype)
+    for attributes in ({}, {"scale": 0.25}, *([{"tactic": 2}] if call.face == "python" else [])):
+        ((got, want),) = call("paged_attention", *inputs, **attributes)
+        scale = attributes.get("scale", size**-0.5)
+        # the scores' error, sums of `size` products, moves the weights by as much; the weights' sums have as many terms as there are keys
+        longest = max(lengths, default=0)
+        q, k, v = (np.abs(x.astype(np.float64)).max(initial=0) for x in inputs[:3])
+        score = SINGLE * (size + 4) * scale * size * q * k
+        near(got, want, rounding(dtype, want) + (2 * score + (longest + 8) * SINGLE) * v)
+
+
+# -- sampling
+
+
+@pytest.mark.parametrize(
+    "call", ["python"], indirect=True
+)  # outputs whose sizes depend on data: TVM-FFI takes their bounds
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize(
+    ("rows", "vocabulary", "attributes"),
+    [(1, 1, {}), (3, 1000, {"k": 5}), (2, 4099, {"k": 50, "min_p": 0.5}), (4, 300, {"k": 1000, "temperature": 0.5}),
+     (2, 64, {"k": 3, "min_p": 1.0}), (0, 10, {})],
+)  # fmt: skip
+def test_sampling(call, rows, vocabulary, attributes, dtype):
+    logits = (3 * normal(1, rows, vocabulary)).astype(dtype)
+    uniform = np.random.default_rng(2).random(rows, np.float32)
+    token, candidates, probabilities, starts, total = call("top_k_sampling", logits, uniform, **attributes)
+    for got, want in (candidates, starts, total):
+        np.testing.assert_array_equal(got, want)
+    spread = 40 / attributes.get("temperature", 1)  # of exponents
+    near(*probabilities, (spread + vocabulary) * SINGLE * probabilities[1])
+    for row, (got, want) in enumerate(zip(*token, strict=True)):
+        part = slice(*starts[0][row : row + 2].astype(int))
+        ends = np.cumsum(probabilities[1][part])
+        if np.abs(ends - uniform[row]).min() > (spread + 2 * vocabulary) * SINGLE:  # else a neighbour is as good
+            assert got == want
+
+
+# -- 4-bit weights
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize(
+    ("shape", "columns", "groups", "zeros", "bias"),
+    [((1, 64), 3, 2, True, True), ((2, 3, 256), 70, 2, False, True), ((40, 96), 65, 3, True, False), ((7, 20), 9, 1, False, False),
+     ((1, 1024), 130, 32, True, True), ((0, 32), 8, 1, True, True)],
+)  # fmt: skip
+def test_w4a16(call, shape, columns, groups, zeros, bias, dtype):
+    random = np.random.default_rng(1)
+    x = normal(2, *shape, dtype=dtype)
+    weight = random.integers(0, 256, (columns, shape[-1] // 2), np.uint8)
+    scales = random.uniform(0.01, 0.02, (groups, columns)).astype(dtype)
+    zero = random.integers(0, 16, (groups, columns), np.uint8) if zeros else None
+    added = normal(3, columns, dtype=dtype) if bias else None
+    largest = np.abs(x.astype(np.float64)).sum(-1, keepdims=True) * 15 * 0.02 + 4  # all terms, and the bias
+    for attributes in ({}, *([{"tactic": 2}] if call.face == "python" else [])):
+        ((got, want),) = call("w4a16_matmul", x, weight, scales, zero, added, **attributes)
+        near(got, want, rounding(dtype, want) + (shape[-1] + 8) * SINGLE * largest)
+
+
+# -- calls that are refused
+
+
+def test_calls_that_are_refused(library):
+    ops = opwright.load(library)
+
+    def refused(text: str, op: str, *inputs: Any, **attributes: Any) -> None:
+        with pytest.raises(opwright.native.PluginError, match=text):
+            ops[f"llm::{op}"](*inputs, **attributes)
+
+    x = normal(1, 3, 8)
+    refused("residual has another number of elements than x", "add_rms_norm", x, x[:2], x[0])
+    refused("the last axes of residual and x differ", "add_rms_norm", x, x.reshape(8, 3), x[0])
+    refused("weight is not as long as the last axis of x", "add_rms_norm", x, x, x[0, :7])
+    q, table, at = normal(1, 2, 4, 8), normal(2, 10, 8), np.array([0, 9])
+    refused("k has another number of tokens", "rotary_embedding", q, q[:1], at, table)
+    refused("the heads of k and q have different sizes", "rotary_embedding", q, q[..., :6].copy(), at, table)
+    refused("a row of cos_sin is longer than a head", "rotary_embedding", q, q, at, normal(2, 10, 10))
+    refused("a row of cos_sin has an odd length", "rotary_embedding", q, q, at, normal(2, 10, 5))
+    refused(
+        "heads of odd size have no neighbours",
+        "rotary_embedding",
+        q[..., :5].copy(),
+        q[..., :5].copy(),
+        at,
+        normal(2, 10, 4),
+        interleaved=True,
+    )
+    for wrong in (10, -1):
+        refused("a position is outside of cos_sin", "rotary_embedding", q, q, np.array([0, wrong]), table)
+    q, k, v, blocks, lengths = paged(1, [40, 7], 4, 2, 64, 16, np.float32)
+    refused(
+        "the head size is neither 64 nor 128",
+        "paged_attention",
+        q[..., :32].copy(),
+        k[..., :32].copy(),
+        v[..., :32].copy(),
+        blocks,
+        lengths,
+    )
+    refused("k_cache and v_cache differ in block size", "paged_attention", q, k, v[:, :, :8].copy(), blocks, lengths)
+    refused("no multiple of those of the caches", "paged_attention", q[:, :3].copy(), k, v, blocks, lengths)
+    refused("block_table has not one row for each sequence", "paged_attention", q, k, v, blocks[:1], lengths)
+    refused("lengths has not one number for each sequence", "paged_attention", q, k, v, blocks, lengths[:1])
+    refused("a length is beyond its row of block_table", "paged_attention", q, k, v, blocks, lengths + 32)
+    refused("an entry of block_table is no block of the caches", "paged_attention", q, k, v, blocks, lengths + 16)
+    refused("an entry of block_table is no block of the caches", "paged_attention", q, k, v, blocks + len(k), lengths)
+    logits, uniform = normal(1, 2, 9), np.zeros(2, np.float32)
+    refused("uniform has not one number for each row", "top_k_sampling", logits, uniform[:1])
+    refused("k is not positive", "top_k_sampling", logits, uniform, k=0)
+    refused("temperature is not positive", "top_k_sampling", logits, uniform, temperature=0.0)
+    refused("min_p is above 1", "top_k_sampling", logits, uniform, min_p=1.5)
+    refused("min_p is negative", "top_k_sampling", logits, uniform, min_p=-0.5)
+    refused("the largest logit of a row is not finite", "top_k_sampling", np.full((2, 9), -np.inf, np.float32), uniform)
+    x, weight, scales = normal(1, 2, 64), np.zeros((5, 32), np.uint8), normal(2, 4, 5)
+    refused("not half as many bytes as the last axis of x", "w4a16_matmul", x[:, :62].copy(), weight, scales)
+    refused("scales has not one column for each row", "w4a16_matmul", x, weight, normal(2, 4, 6))
+    refused("a row of weight is not divided into bytes of its groups", "w4a16_matmul", x, weight, normal(2, 5, 5))
+    refused("scales has no rows", "w4a16_matmul", x, weight, normal(2, 0, 5))
+    refused(
+        "zeros and scales have different numbers of rows", "w4a16_matmul", x, weight, scales, weight[:3, :5].T.copy()
+    )
+    refused("bias has not one number for each row", "w4a16_matmul", x, weight, scales, None, normal(3, 4))
+
+
+def test_in_place(library):
+    """The caller's memory changes where it is asked for."""
+    ops = opwright.load(library)
+    x, residual = normal(1, 3, 8), normal(2, 3, 8)
+    before = residual.copy()
+    _, total = ops.add_rms_norm.inplace(x, residual, np.ones(8, np.float32))
+    np.testing.assert_array_equal(residual, x + before)
+    np.testing.assert_array_equal(total, residual)
+
+
+def test_the_page_runs(folder):
+    (language, _), *programs = BLOCKS
+    assert language == "sh" and programs
+    for language, text in programs:
+        assert language == "python"
+        done = subprocess.run([sys.executable, "-c", text], cwd=folder, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.split("\n")[:-1] == re.findall(r"^print\(.*\)  # (.*)$", text, re.MULTILINE)
