@@ -140,7 +140,7 @@ def sampling_desc(
     rows, vocabulary = logits.shape_expr
     trtp.require(uniform.shape_expr[0] == rows, "uniform has not one number for each row of logits")
     trtp.require(vocabulary > 0, "logits has no columns")
-    trtp.require(vocabulary < 2**31, "logits has 2^31 columns or more")
+    trtp.require(rows * vocabulary < 2**31, "logits has 2^31 elements or more")
     trtp.require(k > 0, "k is not positive")
     trtp.require(temperature > 0, "temperature is not positive")
     trtp.require(min_p >= 0, "min_p is negative")

@@ -7,69 +7,71 @@ import triton.language as tl
 import opwright.plugin as trtp
 
 MIDDLE = 8  # the number that means 0 where there are no zero points
+FEW_ROWS = 8  # up to so many the weights are taken apart for each; for more, once for 16 rows
 SHARES = {1: 1, 2: 4}  # of the inner axis, by tactic: more for the programs of many cores
 
 
 @triton.jit
-def unpair_kernel(x_ptr, pairs_ptr, sums_ptr, rows, inner, group, BLOCK: tl.constexpr):
-    """Puts x in the order of the weights' bytes: elements at even places of all groups, then those at odd ones, each with all rows side by
-    side; and adds up the groups. One program per group and row."""
-    i, row = tl.program_id(0), tl.program_id(1)
+def unpair_kernel(x_ptr, pairs_ptr, sums_ptr, rows, inner, group, row_stride, stride, BLOCK: tl.constexpr):
+    """Puts a row of x in the order of the weights' bytes: the elements at even places of all groups, then those at odd ones; and adds up
+    the groups. One program per group and row."""
+    i, row = tl.program_id(0), tl.program_id(1).to(tl.int64)
     half = group // 2
-    x_ptr += row.to(tl.int64) * inner + i * group
-    even_ptr = pairs_ptr + (i * half).to(tl.int64) * rows + row
-    odd_ptr = even_ptr + (inner // 2).to(tl.int64) * rows
+    x_ptr += row * inner + i * group
+    even_ptr = pairs_ptr + row * row_stride + (i * half).to(tl.int64) * stride
+    odd_ptr = even_ptr + (inner // 2).to(tl.int64) * stride
     total = 0.0
     for start in range(0, half, BLOCK):
         both = 2 * start + tl.arange(0, 2 * BLOCK)
         x = tl.load(x_ptr + both, mask=both < group, other=0).to(tl.float32)
         even, odd = tl.split(tl.reshape(x, (BLOCK, 2)))
         at = start + tl.arange(0, BLOCK)
-        tl.store(even_ptr + at * rows, even, mask=at < half)
-        tl.store(odd_ptr + at * rows, odd, mask=at < half)
+        tl.store(even_ptr + at * stride, even, mask=at < half)
+        tl.store(odd_ptr + at * stride, odd, mask=at < half)
         total += tl.sum(x, 0)
     tl.store(sums_ptr + i * rows + row, total)
 
 
 @triton.jit
-def vector_kernel(
-    pairs_ptr, sums_ptr, weight_ptr, scales_ptr, zeros_ptr, partial_ptr, columns, inner, group, groups, share,
+def rows_kernel(
+    pairs_ptr, sums_ptr, weight_ptr, scales_ptr, zeros_ptr, partial_ptr, rows, columns, inner, group, groups, share,
     COLUMNS: tl.constexpr, BYTES: tl.constexpr, MIDDLE: tl.constexpr,
 ):  # fmt: skip
-    """COLUMNS outputs of the only row, over a share of the groups."""
+    """COLUMNS outputs of all rows, one after the other, over a share of the groups."""
     n = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
     inside = n < columns
     half = group // 2
     begin = tl.program_id(1) * share
-    acc = tl.zeros((COLUMNS,), tl.float32)
-    for i in range(begin, tl.minimum(begin + share, groups)):
-        dots = tl.zeros((COLUMNS,), tl.float32)
-        for start in range(0, half, BYTES):
-            at = start + tl.arange(0, BYTES)
-            real = at < half
-            at += i * half
-            even = tl.load(pairs_ptr + at, mask=real, other=0)
-            odd = tl.load(pairs_ptr + inner // 2 + at, mask=real, other=0)
-            weight_at = weight_ptr + n[:, None] * (inner // 2) + at[None, :]
-            packed = tl.load(weight_at, mask=inside[:, None] & real[None, :], other=0)
-            low, high = (packed & 15).to(tl.float32), (packed >> 4).to(tl.float32)
-            dots += tl.sum(low * even[None, :] + high * odd[None, :], 1)
-        scale = tl.load(scales_ptr + i * columns + n, mask=inside, other=0).to(tl.float32)
-        zero = MIDDLE
-        if zeros_ptr is not None:
-            zero = tl.load(zeros_ptr + i * columns + n, mask=inside, other=0).to(tl.float32)
-        acc += scale * (
-            dots - zero * tl.load(sums_ptr + i)
-        )  # (weight - zero) * scale, and the zeros' part once for a group
-    tl.store(partial_ptr + tl.program_id(1) * columns + n, acc, mask=inside)
+    for row in range(rows):
+        x_ptr = pairs_ptr + row * inner
+        acc = tl.zeros((COLUMNS,), tl.float32)
+        for i in range(begin, tl.minimum(begin + share, groups)):
+            dots = tl.zeros((COLUMNS,), tl.float32)
+            for start in range(0, half, BYTES):
+                at = start + tl.arange(0, BYTES)
+                real = at < half
+                at += i * half
+                even = tl.load(x_ptr + at, mask=real, other=0)
+                odd = tl.load(x_ptr + inner // 2 + at, mask=real, other=0)
+                weight_at = weight_ptr + n[:, None] * (inner // 2) + at[None, :]
+                packed = tl.load(weight_at, mask=inside[:, None] & real[None, :], other=0)
+                low, high = (packed & 15).to(tl.float32), (packed >> 4).to(tl.float32)
+                dots += tl.sum(low * even[None, :] + high * odd[None, :], 1)
+            scale = tl.load(scales_ptr + i * columns + n, mask=inside, other=0).to(tl.float32)
+            zero = MIDDLE
+            if zeros_ptr is not None:
+                zero = tl.load(zeros_ptr + i * columns + n, mask=inside, other=0).to(tl.float32)
+            # (number - zero) * scale for all of a group
+            acc += scale * (dots - zero * tl.load(sums_ptr + i * rows + row))
+        tl.store(partial_ptr + (tl.program_id(1) * rows + row) * columns + n, acc, mask=inside)
 
 
 @triton.jit
 def matrix_kernel(
-    pairs_ptr, sums_ptr, weight_ptr, scales_ptr, zeros_ptr, partial_ptr, columns, inner, group, groups, share, rows,
+    pairs_ptr, sums_ptr, weight_ptr, scales_ptr, zeros_ptr, partial_ptr, rows, columns, inner, group, groups, share,
     COLUMNS: tl.constexpr, BYTES: tl.constexpr, MIDDLE: tl.constexpr, ROWS: tl.constexpr,
 ):  # fmt: skip
-    """The same for a block of columns and rows. It is computed transposed: the rows are vectors, which a weight multiplies."""
+    """A block of outputs, over a share of the groups. It is computed transposed: the rows are vectors, which a weight multiplies."""
     n = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
     m = tl.program_id(2) * ROWS + tl.arange(0, ROWS)
     inside, there = n < columns, m < rows
@@ -157,16 +159,20 @@ def matmul_aot(x, weight, scales, zeros, bias, outputs, tactic):
     shares = trtp.cdiv(groups, trtp.max(share, 1))
     pairs, sums = trtp.workspace((inner, rows), "FP32"), trtp.workspace((groups, rows), "FP32")
     partial = trtp.workspace((shares, rows, columns), "FP32")
-    arguments = pairs, sums, weight, scales, zeros, partial, columns, inner, group, groups, share
-    if rows == 1:
-        product = trtp.launch(
-            vector_kernel, (trtp.cdiv(columns, 32), shares), arguments, COLUMNS=32, BYTES=64, MIDDLE=MIDDLE
-        )
+    arguments = pairs, sums, weight, scales, zeros, partial, rows, columns, inner, group, groups, share
+    if rows <= FEW_ROWS:
+        row_stride, stride = inner, 1
+        grid = trtp.cdiv(columns, 32), shares
+        product = trtp.launch(rows_kernel, grid, arguments, COLUMNS=32, BYTES=64, MIDDLE=MIDDLE)
     else:
+        row_stride, stride = 1, rows
         grid = trtp.cdiv(columns, 64), shares, trtp.cdiv(rows, 16)
-        product = trtp.launch(matrix_kernel, grid, (*arguments, rows), COLUMNS=64, BYTES=64, MIDDLE=MIDDLE, ROWS=16)
+        product = trtp.launch(matrix_kernel, grid, arguments, COLUMNS=64, BYTES=64, MIDDLE=MIDDLE, ROWS=16)
     return [
-        trtp.launch(unpair_kernel, (groups, rows), (x, pairs, sums, rows, inner, group), BLOCK=64),
+        trtp.launch(
+            unpair_kernel, (groups, rows), (x, pairs, sums, rows, inner, group),
+            row_stride=trtp.scalar(row_stride, "INT64"), stride=trtp.scalar(stride, "INT64"), BLOCK=64,
+        ),
         product,
         trtp.launch(
             reduce_kernel, (trtp.cdiv(columns, 1024), rows), (partial, bias, outputs[0], shares, rows, columns), BLOCK=1024
