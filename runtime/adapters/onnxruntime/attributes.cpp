@@ -303,9 +303,10 @@ bool Attributes::readList(const opw_attr_t &attr, const Api &api, const Source &
   int64_t *integers = nullptr;
   there = source.integers(ctx, api, attr.name, &integers, &count) || there;
   integers = static_cast<int64_t *>(keep(integers));
+  int64_t *elements = nullptr;
   if ((!integers || count == 0) && attr.kind != OPW_ATTR_FLOATS &&
-      listOfTensor(source, ctx, api, attr.name, runtime::integerAt, false, &integers, &count))
-    integers = static_cast<int64_t *>(keep(integers));
+      listOfTensor(source, ctx, api, attr.name, runtime::integerAt, false, &elements, &count))
+    integers = static_cast<int64_t *>(keep(elements));
   else if (count == 0 && !isEmpty())
     return false;
   v->count = static_cast<uint32_t>(count);
