@@ -280,6 +280,26 @@ def test_require_and_workspace_have_their_places():
         trtp.workspace((4,), "FP32")
 
 
+@pytest.mark.parametrize(
+    ("body", "least"),
+    [
+        ("return x.like()", 0),
+        ("trtp.require(x.shape_expr[-1] > 0)\n    return x.like()", 1),
+        ("out = x.like()\n    out.shape_expr[-2] = 4\n    return out", 2),
+        ("out = x.like()\n    out.shape_expr[0] += 1\n    out.shape_expr[-1] += 1\n    return out", 2),
+        ("return trtp.from_shape_expr((trtp.where(x.ndim > 2, x.shape_expr[2], 1),))", 0),
+        ("return trtp.from_shape_expr((x.shape_expr[2] if x.shape_expr[0] > 1 else x.shape_expr[1],))", 2),
+    ],
+)
+def test_inputs_of_any_rank_have_the_axes_that_register_reads(body, least, tmp_path):
+    code = f'@trtp.register("a::op")\ndef desc(x: TensorDesc) -> TensorDesc:\n    {body}\n'
+    code += '@trtp.autotune("a::op")\ndef tune():\n    return [trtp.AutoTuneCombination("FP32, FP32")]\n'
+    code += '@trtp.aot_impl("a::op")\ndef aot(x, outputs):\n    return trtp.zero(outputs[0])\n'
+    (tmp_path / "ops.py").write_text(f"import opwright.plugin as trtp\nfrom opwright.plugin import TensorDesc\n{code}")
+    (definition,) = load(tmp_path / "ops.py")
+    assert trace(definition).least_ranks == {"x": least}
+
+
 def test_comparisons_of_floats_are_those_that_requests_have():
     a = SymFloat(Name("alpha"))
     for made, text in (
@@ -468,6 +488,8 @@ def test_the_page_builds_and_runs(tmp_path):
         np.testing.assert_allclose(library.rms_norm(x, weight), want, rtol=(shape[-1] / 2 + 8) * 2**-24)
     with pytest.raises(opwright.native.PluginError, match="weight is not as long as the last axis of x"):
         library.rms_norm(np.ones((2, 3), np.float32), np.ones(2, np.float32))
+    with pytest.raises(opwright.native.PluginError, match="x has rank 0, expected 1 to 16"):
+        library.rms_norm(np.ones((), np.float32), np.ones(1, np.float32))
 
 
 def test_build_command(tmp_path):

@@ -22,7 +22,7 @@ from opwright.plugin.tensors import TensorDesc
 
 _ID = re.compile(r"[A-Za-z_]\w*::[A-Za-z_]\w*")
 _TAKEN = {"outputs", "stream", "tactic"}
-_MAX_RANK = 16
+MAX_RANK = 16
 
 
 @dataclass
@@ -250,8 +250,8 @@ def _set_up(inputs: Mapping[str, Input], ranks: Mapping[str, int], host: Sequenc
             found = repr(names) if isinstance(names, str) else repr(min(wrong))
             raise InputError(f"{what} names {found}, expected one of the inputs {', '.join(inputs)}")
     for name, rank in ranks.items():
-        if not isinstance(rank, int) or not 0 <= rank <= _MAX_RANK:
-            raise InputError(f"the rank of {name!r} is {rank!r}, expected 0 to {_MAX_RANK}")
+        if not isinstance(rank, int) or not 0 <= rank <= MAX_RANK:
+            raise InputError(f"the rank of {name!r} is {rank!r}, expected 0 to {MAX_RANK}")
         inputs[name].rank = rank
     for name in host:
         inputs[name].host = True

@@ -11,6 +11,7 @@ from typing import Any
 
 from opwright import ttir
 from opwright.expressions import Expr, Num, Op, show
+from opwright.plugin.definition import MAX_RANK
 from opwright.plugin.launch import Argument, Fill, Launch, SizesKnown, Variant, guards, integer_type, variants
 from opwright.plugin.paths import Leaf, Requirement, all_of
 from opwright.plugin.tensors import SizeTensor
@@ -152,7 +153,10 @@ def operator(traced: Traced, kernels: Kernels) -> dict[str, Any]:
             for i, variable in enumerate(variables)
         ],
         "combos": [[dtype.name for dtype in row.types] for row in traced.combinations],
-        "inputs": [_input(tensor, variable) for tensor, variable in zip(definition.inputs, variables, strict=False)],
+        "inputs": [
+            _input(tensor, variable, traced.least_ranks.get(tensor.name, 0))
+            for tensor, variable in zip(definition.inputs, variables, strict=False)
+        ],
         "outputs": [
             _output(output, variable)
             for output, variable in zip(traced.outputs, variables[len(definition.inputs) :], strict=True)
@@ -182,10 +186,12 @@ def operator(traced: Traced, kernels: Kernels) -> dict[str, Any]:
     return op
 
 
-def _input(tensor: Any, variable: str) -> dict[str, Any]:
+def _input(tensor: Any, variable: str, least_rank: int) -> dict[str, Any]:
     entry = {"name": tensor.name, "type": variable}
     if tensor.rank is not None:
         entry["rank"] = tensor.rank
+    elif least_rank:
+        entry["rank"] = [least_rank, MAX_RANK]
     if tensor.variadic:
         entry["variadic_min"] = 1
     return entry | {flag: True for flag in ("optional", "host", "strided", "variadic") if getattr(tensor, flag)}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from opwright.dtypes import DType
 from opwright.errors import InputError, OpwrightError
-from opwright.expressions import Expr, Item, Name, Op, show
+from opwright.expressions import Dim, Expr, Item, Name, Op, show
 from opwright.plugin import paths
 from opwright.plugin.attributes import symbol, value_of
 from opwright.plugin.combinations import AutoTuneCombination, Combination, merge
@@ -56,6 +56,7 @@ class Traced:
     combinations: list[Combination]
     tactics: dict[int, list[Tactic]]  # by combination
     cost: tuple[Expr, Expr] | None = None
+    least_ranks: dict[str, int] = field(default_factory=dict)  # of inputs of any rank
 
 
 @dataclass
@@ -112,6 +113,7 @@ def trace(definition: Definition) -> Traced:
     known = Known(definition)
     try:
         registered = explore(lambda: _register(definition), known, same=_Registered.facts)
+        least_ranks = _least_ranks(definition, registered.leaves)
         outputs = _merge_outputs(definition, registered.leaves)
         combinations = _combinations(definition, outputs, known)
         requirements = [
@@ -129,7 +131,7 @@ def trace(definition: Definition) -> Traced:
     except InputError as e:
         raise e.at(f"{definition.where}: {definition.id}") from None
     return Traced(definition, outputs, registered.leaves[0].result.sizes, list(dict.fromkeys(requirements)), combinations, tactics,
-                  _cost(definition, outputs, known))  # fmt: skip
+                  _cost(definition, outputs, known), least_ranks)  # fmt: skip
 
 
 def _values(
@@ -229,6 +231,34 @@ def _merge_outputs(definition: Definition, leaves: Sequence[Leaf[_Registered]]) 
         output.shape_expr = merge_shapes(shapes, f"the output {output.name!r}")
         output.shape_expr.name = output.name
     return first.outputs
+
+
+def _least_ranks(definition: Definition, leaves: Sequence[Leaf[_Registered]]) -> dict[str, int]:
+    """What inputs of any rank must have: register reads these axes whatever the call is."""
+    least = {}
+    for tensor in definition.inputs:
+        if tensor.rank is None:
+            least[tensor.name] = min(_rank_read(leaf.result, tensor.name) for leaf in leaves)
+    return least
+
+
+def _rank_read(registered: _Registered, tensor: str) -> int:
+    shapes = [output.shape_expr for output in registered.outputs]
+    kept = [len(shape.head) + len(shape.tail) for shape in shapes if shape.tensor == tensor]
+    sizes = [size.expr for shape in shapes for size in (*shape.head, *shape.tail)]
+    tests = [test for test, _ in registered.required]
+    return max([0, *kept, *(_rank_needed(expr, tensor) for expr in (*sizes, *tests))])
+
+
+def _rank_needed(expr: Expr, tensor: str) -> int:
+    """The rank without which an expression has no value."""
+    if isinstance(expr, Dim):
+        needed = -expr.axis if expr.axis < 0 else expr.axis + 1
+        return needed if expr.tensor == tensor else 0
+    if not isinstance(expr, Op):
+        return 0
+    evaluated = expr.args[:1] if expr.op == "select" else expr.args
+    return max((_rank_needed(argument, tensor) for argument in evaluated), default=0)
 
 
 # -- autotune
