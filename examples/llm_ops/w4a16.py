@@ -130,6 +130,7 @@ def matmul_desc(
     trtp.require(
         x.shape_expr[-1] == 2 * half, "a row of weight has not half as many bytes as the last axis of x has elements"
     )
+    trtp.require(half > 0, "weight has no columns")
     trtp.require(scales.shape_expr[1] == columns, "scales has not one column for each row of weight")
     trtp.require(groups > 0, "scales has no rows")
     trtp.require(half % trtp.max(groups, 1) == 0, "a row of weight is not divided into bytes of its groups")
