@@ -112,6 +112,9 @@ def build_command(
     workspace: Annotated[
         Path | None, typer.Option("--workspace", help="folder that keeps the request, the TTIR and compiled kernels")
     ] = None,
+    emit_sources: Annotated[
+        Path | None, typer.Option("--emit-sources", help="folder for the plugin as C, assembly and a CMake project")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Builds one plugin library from definitions of operators."""
@@ -122,7 +125,15 @@ def build_command(
     wanted = [op.strip() for op in ops.split(",") if op.strip()]
     with _progress("build") as stage:
         report = build(
-            source, library, levels, wanted, workspace, stage, attributes=attributes or (), models=models or ()
+            source,
+            library,
+            levels,
+            wanted,
+            workspace,
+            stage,
+            attributes=attributes or (),
+            models=models or (),
+            sources=emit_sources,
         )
     if as_json:
         print(json.dumps(report.as_dict(), indent=1))

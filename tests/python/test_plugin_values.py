@@ -460,6 +460,26 @@ def test_a_request_is_built_where_there_is_no_triton(tmp_path):
     assert "--ops, --attr and --for with request.json" in command(*words[:4], "--ops", "a::b", code=1).stderr
 
 
+def test_the_sources_of_definitions_build_to_the_same_plugin(tmp_path):
+    """Paths, lists, texts and a variable number of inputs in C."""
+    ops = ["values::concat", "values::combine", "values::non_zero"]
+    build(SOURCE, tmp_path / "lib.so", ["x86-64-v3"], ops, sources=tmp_path / "sources")
+    folder = Path(opwright.__file__).parent
+    for words in (
+        ["-S", "sources", "-B", "made", f"-DOPWRIGHT_DIR={folder}", "-DCMAKE_C_FLAGS=-Werror"],
+        ["--build", "made"],
+    ):
+        subprocess.run(["cmake", *words], cwd=tmp_path, check=True, capture_output=True)
+    command("seal", tmp_path / "made/lib.so")
+    given, made = opwright.load(tmp_path / "lib.so"), opwright.load(tmp_path / "made/lib.so")
+    assert given.tables["hash"] == made.tables["hash"]
+    x = np.arange(20, dtype=np.float32).reshape(4, 5)
+    for library in (given, made):
+        np.testing.assert_array_equal(library.concat(x, x[:1]), np.concatenate([x, x[:1]]))
+        np.testing.assert_array_equal(library.combine(x, None, mode="sum"), x + np.float32(0.5))
+        np.testing.assert_array_equal(library.non_zero(x)[0], np.argwhere(x))
+
+
 # -- commands
 
 

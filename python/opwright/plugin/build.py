@@ -22,7 +22,7 @@ from opwright.plugin.definition import Definition, all_registered, collected
 from opwright.plugin.request import Kernels, TtirCache, operator
 from opwright.plugin.trace import trace
 from opwright.plugin_gen.config import run_file
-from opwright.workspace import CPU_LEVELS, Clock, Progress, import_core, locked, run_core, write_file, writing
+from opwright.workspace import CPU_LEVELS, Clock, Progress, import_core, locked, run_core_timed, write_file, writing
 
 SCHEMA = 1
 
@@ -50,17 +50,17 @@ class Report:
 def build(
     source: Path | None, library: Path, cpu_levels: Sequence[str] = CPU_LEVELS, ops: Sequence[str] = (),
     workspace: Path | None = None, progress: Progress = lambda stage: None, *, attributes: Sequence[str] = (),
-    models: Sequence[Path] = (),
+    models: Sequence[Path] = (), sources: Path | None = None,
 ) -> Report:  # fmt: skip
     """Builds the definitions of a file, or some of them; without a file, those that this process has made; or what a workspace's
     request.json says, which needs no Triton. `attributes` (ns::op.name=VALUE) and the nodes of ONNX models are values that the library
-    is built for. Raises OpwrightError; an earlier library is untouched then."""
+    is built for. `sources` is a folder for the same plugin as C and assembly. Raises OpwrightError; an earlier library is untouched then."""
     library = library.absolute()
     if not re.fullmatch(r"[\w.+-]+\.so", library.name):
         raise InputError(f"the library {str(library)!r}, expected a file name that ends in .so", hint="-o libadd.so")
     clock = Clock(progress)
     if source is not None and source.name == "request.json":
-        return _replay(source.absolute(), library, ops or attributes or models, clock)
+        return _replay(source.absolute(), library, ops or attributes or models, clock, sources)
     with clock.stage("definitions"):
         definitions = registered(ops) if source is None else load(source.absolute(), ops)
         uses.add_given(definitions, attributes)
@@ -69,9 +69,9 @@ def build(
         traced = [trace(definition) for definition in definitions]
     core = import_core()
     if workspace is not None:
-        return _build(core, workspace.absolute(), traced, library, cpu_levels, clock)
+        return _build(core, workspace.absolute(), traced, library, cpu_levels, clock, sources)
     with tempfile.TemporaryDirectory(prefix="opwright-build-") as folder:
-        return _build(core, Path(folder), traced, library, cpu_levels, clock)
+        return _build(core, Path(folder), traced, library, cpu_levels, clock, sources)
 
 
 def load(source: Path, ops: Sequence[str] = ()) -> list[Definition]:
@@ -105,8 +105,8 @@ def _chosen(found: Mapping[str, Definition], ops: Sequence[str], where: str) -> 
 
 
 def _build(
-    core: Any, workspace: Path, traced: Sequence[Any], library: Path, cpu_levels: Sequence[str], clock: Clock
-) -> Report:
+    core: Any, workspace: Path, traced: Sequence[Any], library: Path, cpu_levels: Sequence[str], clock: Clock, sources: Path | None
+) -> Report:  # fmt: skip
     kernels = Kernels([], TtirCache(workspace))
     operators = []
     for each in traced:
@@ -123,10 +123,10 @@ def _build(
                 write_file(workspace / path, text)
             write_file(workspace / "request.json", json.dumps(request, indent=1, sort_keys=True) + "\n")
             kernels.cache.write_index()
-        return _package(core, request, workspace, kernels.roots, library, kernels.cache.made, clock)
+        return _package(core, request, workspace, kernels.roots, library, kernels.cache.made, clock, sources)
 
 
-def _replay(source: Path, library: Path, more: Any, clock: Clock) -> Report:
+def _replay(source: Path, library: Path, more: Any, clock: Clock, sources: Path | None) -> Report:
     """Builds a request that an earlier build has left in its workspace."""
     if more:
         raise InputError(
@@ -143,16 +143,15 @@ def _replay(source: Path, library: Path, more: Any, clock: Clock) -> Report:
         )
     request["library"] = library.name
     with locked(source.parent):
-        return _package(import_core(), request, source.parent, [], library, 0, clock)
+        return _package(import_core(), request, source.parent, [], library, 0, clock, sources)
 
 
 def _package(
-    core: Any, request: dict[str, Any], workspace: Path, roots: Sequence[Path], library: Path, traced: int, clock: Clock
+    core: Any, request: dict[str, Any], workspace: Path, roots: Sequence[Path], library: Path, traced: int, clock: Clock,
+    sources: Path | None,
 ) -> Report:  # fmt: skip
-    clock.progress("plugin")
-    report = run_core(core, request, workspace, roots)
+    report = run_core_timed(core, request, workspace, clock, roots, sources)
     _install(Path(workspace, report["library"]), library)
-    clock.stages += [tuple(stage[:2]) for stage in report["stages"]]
     ops = [f"{op.get('namespace') or request.get('namespace')}::{op['name']}" for op in request["ops"]]
     return Report(
         library, ops, len(request["kernels"]), int(report["compiled"]), int(report["reused"]), traced, clock.stages
