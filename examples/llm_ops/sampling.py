@@ -26,9 +26,8 @@ def _count(values_ptr, n, least, BLOCK: tl.constexpr):
 @triton.jit
 def _kth(values_ptr, n, k, largest, BLOCK: tl.constexpr):
     """The k-th largest of n values, or of fewer the smallest finite float: halves the range of floats until k are in it."""
-    low = tl.full(
-        (), -(2**31) + 2**23, tl.int64
-    )  # k values are at or above it, as far as there are so many; fewer at `high`
+    # k values are at or above `low`, as far as there are so many, and fewer at or above `high`
+    low = tl.full((), -(2**31) + 2**23, tl.int64)
     high = _ordered(largest.to(tl.int32, bitcast=True)).to(tl.int64) + 1
     count = -1
     while (high - low > 1) & (count != k):
