@@ -7,7 +7,7 @@ import triton.language as tl
 import opwright.plugin as trtp
 
 MIDDLE = 8  # the number that means 0 where there are no zero points
-FEW_ROWS = 8  # up to so many the weights are taken apart for each; for more, once for 16 rows
+FEW_ROWS = 4  # up to so many the weights are taken apart for each; for more, once for 16 rows
 SHARES = {1: 1, 2: 4}  # of the inner axis, by tactic: more for the programs of many cores
 
 
