@@ -128,6 +128,18 @@ package::KernelRequest kernelOf(nb::handle value, const std::string &place) {
   return k;
 }
 
+package::ConstantRequest constantOf(nb::handle value, const std::string &place) {
+  Reader r(value, place);
+  package::ConstantRequest c;
+  c.id = r.required("id");
+  c.dtype = r.required("dtype");
+  r.each("shape", [&](nb::handle v, const std::string &at) { c.shape.push_back(Reader::asInteger(v, at)); });
+  c.file = r.required("file");
+  c.sha256 = r.text("sha256");
+  r.finish();
+  return c;
+}
+
 /// A number, or [least, most].
 void readRank(Reader &r, package::IoRequest &io) {
   nb::handle v = r.find("rank");
@@ -337,8 +349,7 @@ package::Request requestOf(nb::handle value) {
     throw BadRequest{"targets.cuda", "CUDA is not supported yet"};
   targets.finish();
   r.each("kernels", [&](nb::handle v, const std::string &at) { request.kernels.push_back(kernelOf(v, at)); });
-  r.each("constants",
-         [](nb::handle, const std::string &at) { throw BadRequest{at, "constants are not supported yet"}; });
+  r.each("constants", [&](nb::handle v, const std::string &at) { request.constants.push_back(constantOf(v, at)); });
   r.each("ops", [&](nb::handle v, const std::string &at) { request.ops.push_back(opOf(v, at)); });
   r.finish();
   return request;

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+from opwright.errors import MissingError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -51,3 +56,17 @@ BY_NAME: dict[str, DType] = {}
 for _d in DTYPES:
     for _n in (_d.name, _d.triton, _d.numpy, *_d.aliases):
         BY_NAME[_n] = _d
+
+
+def numpy_type(dtype: DType) -> np.dtype:
+    """NumPy's own, or that of ml_dtypes."""
+    import numpy as np
+
+    try:
+        return np.dtype(dtype.numpy)
+    except TypeError:
+        try:
+            import ml_dtypes
+        except ImportError as e:
+            raise MissingError(f"NumPy has no {dtype.numpy} by itself", hint="install it: pip install ml_dtypes") from e
+        return np.dtype(getattr(ml_dtypes, dtype.numpy))

@@ -116,8 +116,8 @@ def _read(text: str) -> np.ndarray | None:
         raise InputError(f"{file!r} has several arrays, expected one", hint="a file that numpy.save has written")
     if not dtype:
         return array
+    from opwright.dtypes import numpy_type
     from opwright.plugin.combinations import dtype_of
-    from opwright.plugin.eager import numpy_type
 
     return array.view(numpy_type(dtype_of(dtype)))
 

@@ -240,7 +240,8 @@ struct Checker {
       return number ? OPW_OK : refuse("argument %u is attribute %s, which is no number", i, op->attrs[a.index]->name);
     }
     case OPW_ARG_CONSTANT:
-      return a.index < tables.constant_count && tables.constants && tables.constants[a.index]
+      return a.index < tables.constant_count && tables.constants && tables.constants[a.index] &&
+                     tables.constants[a.index]->struct_size >= sizeof(opw_constant_t)
                  ? OPW_OK
                  : refuse("argument %u is constant %u of %u", i, a.index, tables.constant_count);
     case OPW_ARG_DESCRIPTOR:

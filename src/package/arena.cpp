@@ -7,6 +7,12 @@ char *Arena::allocate(size_t bytes, size_t align, Section section) {
   return all.back().memory.get();
 }
 
+const char *Arena::bytes(std::string_view value, size_t align) {
+  char *memory = allocate(value.size(), align, Section::ReadOnly);
+  std::memcpy(memory, value.data(), value.size());
+  return memory;
+}
+
 const char *Arena::text(std::string_view value) {
   if (auto it = texts.find(value); it != texts.end())
     return it->second;

@@ -48,6 +48,9 @@ public:
     return reinterpret_cast<const T *>(memory);
   }
 
+  /// A copy of bytes, at a multiple of `align`, 64 at most.
+  const char *bytes(std::string_view value, size_t align);
+
   /// A NUL-ended string; equal ones are one.
   const char *text(std::string_view value);
 

@@ -12,27 +12,28 @@ struct Dtype {
   uint8_t dtype;
   char kind;
   uint8_t bytes;
+  uint8_t dlpack; ///< DLDataTypeCode
 };
 constexpr std::array kDtypes{
-    Dtype{"bool", OPW_BOOL, 'b', 1},
-    Dtype{"i8", OPW_I8, 'i', 1},
-    Dtype{"i16", OPW_I16, 'i', 2},
-    Dtype{"i32", OPW_I32, 'i', 4},
-    Dtype{"i64", OPW_I64, 'i', 8},
-    Dtype{"u8", OPW_U8, 'u', 1},
-    Dtype{"u16", OPW_U16, 'u', 2},
-    Dtype{"u32", OPW_U32, 'u', 4},
-    Dtype{"u64", OPW_U64, 'u', 8},
-    Dtype{"f16", OPW_F16, 'f', 2},
-    Dtype{"bf16", OPW_BF16, 'f', 2},
-    Dtype{"f32", OPW_F32, 'f', 4},
-    Dtype{"f64", OPW_F64, 'f', 8},
-    Dtype{"f8e4m3fn", OPW_F8E4M3FN, 'f', 1},
-    Dtype{"f8e5m2", OPW_F8E5M2, 'f', 1},
-    Dtype{"f8e4m3fnuz", OPW_F8E4M3FNUZ, 'f', 1},
-    Dtype{"f8e5m2fnuz", OPW_F8E5M2FNUZ, 'f', 1},
-    Dtype{"f8e4m3b11fnuz", OPW_F8E4M3B11FNUZ, 'f', 1},
-    Dtype{"f8e8m0", OPW_F8E8M0, 'f', 1},
+    Dtype{"bool", OPW_BOOL, 'b', 1, 6},
+    Dtype{"i8", OPW_I8, 'i', 1, 0},
+    Dtype{"i16", OPW_I16, 'i', 2, 0},
+    Dtype{"i32", OPW_I32, 'i', 4, 0},
+    Dtype{"i64", OPW_I64, 'i', 8, 0},
+    Dtype{"u8", OPW_U8, 'u', 1, 1},
+    Dtype{"u16", OPW_U16, 'u', 2, 1},
+    Dtype{"u32", OPW_U32, 'u', 4, 1},
+    Dtype{"u64", OPW_U64, 'u', 8, 1},
+    Dtype{"f16", OPW_F16, 'f', 2, 2},
+    Dtype{"bf16", OPW_BF16, 'f', 2, 4},
+    Dtype{"f32", OPW_F32, 'f', 4, 2},
+    Dtype{"f64", OPW_F64, 'f', 8, 2},
+    Dtype{"f8e4m3fn", OPW_F8E4M3FN, 'f', 1, 10},
+    Dtype{"f8e5m2", OPW_F8E5M2, 'f', 1, 12},
+    Dtype{"f8e4m3fnuz", OPW_F8E4M3FNUZ, 'f', 1, 11},
+    Dtype{"f8e5m2fnuz", OPW_F8E5M2FNUZ, 'f', 1, 13},
+    Dtype{"f8e4m3b11fnuz", OPW_F8E4M3B11FNUZ, 'f', 1, 9},
+    Dtype{"f8e8m0", OPW_F8E8M0, 'f', 1, 14},
 };
 
 const Dtype *find(uint8_t dtype) {
@@ -61,6 +62,11 @@ std::optional<uint8_t> dtypeByName(std::string_view name) {
 
 char dtypeKind(uint8_t dtype) { return find(dtype) ? find(dtype)->kind : '\0'; }
 unsigned dtypeBytes(uint8_t dtype) { return find(dtype) ? find(dtype)->bytes : 0; }
+uint8_t dlpackCode(uint8_t dtype) {
+  const Dtype *d = find(dtype);
+  return d ? d->dlpack : 0;
+}
+
 std::string dtypeName(uint8_t dtype) { return find(dtype) ? std::string(find(dtype)->name) : "unknown"; }
 
 std::string dtypeNames() {

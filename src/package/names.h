@@ -13,6 +13,8 @@ std::optional<uint8_t> dtypeByName(std::string_view name);
 /// 'b', 'i', 'u', 'f'.
 char dtypeKind(uint8_t dtype);
 unsigned dtypeBytes(uint8_t dtype);
+/// DLDataTypeCode of DLPack 1.
+uint8_t dlpackCode(uint8_t dtype);
 std::string dtypeName(uint8_t dtype);
 /// "f16, bf16, ...", for messages.
 std::string dtypeNames();

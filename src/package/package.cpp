@@ -43,6 +43,24 @@ std::string tablesObject(Arena &arena, opw_tables_t *tables, const std::vector<K
   return writeObject(arena, tables, "opw_tables", points.functions, points.stubs);
 }
 
+/// The elements of the request's constants.
+Result<std::vector<std::string>> readConstants(const Request &request, const std::string &workspace) {
+  std::vector<std::string> all;
+  for (const ConstantRequest &c : request.constants) {
+    Result<std::string> data = readFile(workspace + "/" + c.file);
+    if (!data)
+      return data.diagnostics();
+    if (!c.sha256.empty() && sha256Hex(*data) != c.sha256) {
+      Diagnostic d;
+      d.message = "'" + c.file + "' is not the file that the request was made with: its SHA-256 differs";
+      d.hint = "make the request again";
+      return d;
+    }
+    all.push_back(std::move(*data));
+  }
+  return all;
+}
+
 std::string absolute(const std::string &path) {
   char *real = realpath(path.c_str(), nullptr);
   std::string out = real ? real : path;
@@ -65,8 +83,11 @@ Result<Packaged> packagePlugin(const Request &request, const std::vector<KernelO
   }
 
   // Every pointer of the tables becomes a relocation, every kernel entry a symbol.
+  Result<std::vector<std::string>> constants = readConstants(request, options.workspace);
+  if (!constants)
+    return constants.diagnostics();
   Arena arena;
-  Result<opw_tables_t *> tables = fillTables(arena, request, objects, options.producer);
+  Result<opw_tables_t *> tables = fillTables(arena, request, objects, *constants, options.producer);
   if (!tables)
     return tables.diagnostics();
   const EntryPoints points = entryPoints(request); // fillTables would have refused them

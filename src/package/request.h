@@ -27,6 +27,14 @@ struct KernelRequest {
   std::vector<ParamRequest> params;
 };
 
+/// A tensor that lies in the library, for kernels to read.
+struct ConstantRequest {
+  std::string id, dtype;
+  std::vector<int64_t> shape;
+  std::string file;   ///< in the workspace: its elements, row-major
+  std::string sha256; ///< of that file; empty = not checked
+};
+
 struct TypevarRequest {
   std::string name;
   std::vector<std::string> types;
@@ -64,7 +72,7 @@ struct VariantRequest {
 
 struct LaunchRequest {
   std::vector<std::string> grid;
-  std::vector<std::string> args; ///< "ptr x", "stride x.0", "attr a", "var v", "null", or an expression
+  std::vector<std::string> args; ///< "ptr x", "const c", "stride x.0", "attr a", "var v", "null", or an expression
   std::vector<VariantRequest> variants;
   std::string when;
   uint32_t phase = 0;
@@ -116,6 +124,7 @@ struct Request {
   std::vector<std::string> faces{"c"};
   std::vector<std::string> cpuLevels;
   std::vector<KernelRequest> kernels;
+  std::vector<ConstantRequest> constants;
   std::vector<OpRequest> ops;
 };
 

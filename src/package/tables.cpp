@@ -33,6 +33,15 @@ void checkWhole(const Request &r) {
     if (!seen.insert(k.id).second)
       refuse({}, "two kernels with the id '" + k.id + "'");
   seen.clear();
+  for (const ConstantRequest &c : r.constants) {
+    if (!seen.insert(c.id).second)
+      refuse({}, "two constants with the id '" + c.id + "'");
+    if (!dtypeByName(c.dtype))
+      refuse({}, "the element type '" + c.dtype + "' of the constant " + c.id, "expected one of " + dtypeNames());
+    if (c.shape.size() > OPW_MAX_RANK || std::any_of(c.shape.begin(), c.shape.end(), [](int64_t n) { return n < 0; }))
+      refuse({}, "the shape of the constant " + c.id + ", expected at most 16 sizes from 0");
+  }
+  seen.clear();
   for (const OpRequest &op : r.ops)
     if (!seen.insert(fullName(r, op) + "@" + std::to_string(op.version)).second)
       refuse(fullName(r, op), "two ops of this name and version", "rename one of them");
@@ -147,8 +156,34 @@ private:
   }
 };
 
+/// `data` are its elements.
+opw_constant_t *constant(Arena &arena, const ConstantRequest &c, const std::string &data) {
+  constexpr size_t kAlign = 64;
+  const uint8_t dtype = *dtypeByName(c.dtype);
+  uint64_t bytes = dtypeBytes(dtype);
+  bool overflow = false;
+  for (int64_t n : c.shape)
+    overflow = __builtin_mul_overflow(bytes, static_cast<uint64_t>(n), &bytes) || overflow;
+  if (overflow || bytes != data.size())
+    refuse({}, "the constant " + c.id + " in '" + c.file + "' with " + std::to_string(data.size()) +
+                   " bytes, expected " + (overflow ? "fewer than 2^64" : std::to_string(bytes)) +
+                   " by its shape and element type");
+  opw_constant_t *t = arena.make<opw_constant_t>();
+  t->struct_size = sizeof *t;
+  t->align = kAlign;
+  t->value.device_type = 1;
+  t->value.ndim = static_cast<int32_t>(c.shape.size());
+  t->value.dl_code = dlpackCode(dtype);
+  t->value.dl_bits = static_cast<uint8_t>(8 * dtypeBytes(dtype));
+  t->value.dl_lanes = 1;
+  if (!data.empty())
+    arena.point(t->value.data, static_cast<void *>(const_cast<char *>(arena.bytes(data, kAlign))));
+  arena.point(t->value.shape, const_cast<int64_t *>(arena.copy(c.shape)));
+  return t;
+}
+
 opw_tables_t *fill(Arena &arena, const Request &r, const std::vector<KernelObject> &objects,
-                   const std::string &producer) {
+                   const std::vector<std::string> &data, const std::string &producer) {
   checkWhole(r);
   std::map<std::string, uint32_t> index = kernelIndex(r);
   opw_tables_t *t = arena.make<opw_tables_t>();
@@ -166,6 +201,11 @@ opw_tables_t *fill(Arena &arena, const Request &r, const std::vector<KernelObjec
     arena.point(kernels[i], static_cast<const opw_kernel_t *>(KernelFiller(arena, r.kernels[i], objects).fill()));
   arena.point(t->kernels, static_cast<const opw_kernel_t *const *>(kernels));
   t->kernel_count = static_cast<uint32_t>(r.kernels.size());
+  const opw_constant_t **constants = arena.make<const opw_constant_t *>(r.constants.size());
+  for (size_t i = 0; i < r.constants.size(); ++i)
+    arena.point(constants[i], static_cast<const opw_constant_t *>(constant(arena, r.constants[i], data[i])));
+  arena.point(t->constants, static_cast<const opw_constant_t *const *>(constants));
+  t->constant_count = static_cast<uint32_t>(r.constants.size());
   t->state_bytes = OPW_STATE_BYTES(r.ops.size(), size_t{0});
   arena.point(t->state, arena.state(t->state_bytes));
   return t;
@@ -203,9 +243,9 @@ Status checkOps(const Request &request) {
 }
 
 Result<opw_tables_t *> fillTables(Arena &arena, const Request &request, const std::vector<KernelObject> &objects,
-                                  const std::string &producer) {
+                                  const std::vector<std::string> &constants, const std::string &producer) {
   try {
-    return fill(arena, request, objects, producer);
+    return fill(arena, request, objects, constants, producer);
   } catch (const Refused &refused) {
     return refused.diagnostics;
   }

@@ -17,8 +17,9 @@ std::string fullName(const Request &request, const OpRequest &op);
 /// Compiles every program of the request; what is wrong in it shows here, before any kernel is compiled.
 Status checkOps(const Request &request);
 
-/// Fills the arena. `producer` is one line about who made it. The tables' hash is left zero.
+/// Fills the arena. `constants` are the elements of the request's; `producer` is one line about who made it. The
+/// tables' hash is left zero.
 Result<opw_tables_t *> fillTables(Arena &arena, const Request &request, const std::vector<KernelObject> &objects,
-                                  const std::string &producer);
+                                  const std::vector<std::string> &constants, const std::string &producer);
 
 } // namespace opw::package

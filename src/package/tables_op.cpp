@@ -56,7 +56,7 @@ class OpFiller {
 public:
   OpFiller(Arena &arena, const Request &request, const OpRequest &source,
            const std::map<std::string, uint32_t> &kernels)
-      : arena(arena), source(source), kernels(kernels), name(fullName(request, source)),
+      : arena(arena), request(request), source(source), kernels(kernels), name(fullName(request, source)),
         ns(source.ns.empty() ? request.ns : source.ns) {}
 
   opw_op_t *fill() {
@@ -85,6 +85,7 @@ public:
 
 private:
   Arena &arena;
+  const Request &request;
   const OpRequest &source;
   const std::map<std::string, uint32_t> &kernels;
   std::string name, ns;
@@ -583,6 +584,13 @@ private:
     if (word == "ptr") {
       a->kind = OPW_ARG_POINTER;
       tensorArgument(a, rest, pointers);
+    } else if (word == "const") {
+      auto it = std::find_if(request.constants.begin(), request.constants.end(),
+                             [&](const ConstantRequest &c) { return c.id == rest; });
+      if (it == request.constants.end())
+        no("the argument '" + text + "', but there is no such constant");
+      a->kind = OPW_ARG_CONSTANT;
+      a->index = static_cast<uint32_t>(it - request.constants.begin());
     } else if (text == "null") {
       a->kind = OPW_ARG_NULL;
     } else if (word == "attr") {

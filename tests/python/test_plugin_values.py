@@ -180,6 +180,25 @@ def test_sizes_that_depend_on_data(library, name, shape):
     assert indices.shape == (0, 2) and int(count) == 0
 
 
+def test_an_array_in_the_library(library, tmp_path):
+    x = np.array([[0, 1, 2], [3, 4, 5]], np.int32)
+    found = library.look_up(x)
+    np.testing.assert_array_equal(found, np.array([[0, 0.5, 2], [4.5, 8, -1]], np.float32))
+    # the bytes are of the request
+    build(SOURCE, tmp_path / "lib.so", ["x86-64-v3"], ["values::look_up"], tmp_path / "work")
+    request = tmp_path / "work/request.json"
+    (constant, half) = json.loads(request.read_text())["constants"]
+    assert constant["shape"] == [5] and {constant["dtype"], half["dtype"]} == {"f32", "f16"}
+    file = tmp_path / "work" / constant["file"]
+    file.write_bytes(bytes(len(file.read_bytes())))
+    assert (
+        "is not the file that the request was made with"
+        in command("build", request, "-o", tmp_path / "again.so", code=1).stderr
+    )
+    with pytest.raises(InputError, match="a constant has elements of type <U1|str"):
+        trtp.constant(["a"])
+
+
 def test_numbers_of_the_host_and_strides(library):
     x = np.arange(60, dtype=np.float32).reshape(4, 15)
     for array in (x, x[:, ::2], x.T, x[1:3, 3:9]):

@@ -154,7 +154,7 @@ TEST(PackageSources, NoByteOfTheTablesIsLeftOut) {
   package::Request request = everything();
   std::vector<package::KernelObject> objects = addObjects(request);
   package::Arena arena;
-  Result<opw_tables_t *> tables = package::fillTables(arena, request, objects, "test");
+  Result<opw_tables_t *> tables = package::fillTables(arena, request, objects, {}, "test");
   ASSERT_TRUE(tables) << render(tables.diagnostics());
   auto text = [&] {
     Result<std::string> source = package::tablesSource(**tables, request, objects);

@@ -23,7 +23,7 @@ from opwright.plugin.attributes import length
 from opwright.plugin.combinations import AutoTuneCombination, DataType
 from opwright.plugin.definition import aot_impl, autotune, cost, impl, register, require
 from opwright.plugin.eager import Tensor, call
-from opwright.plugin.launch import descriptor, launch, scalar, sizes_known, zero
+from opwright.plugin.launch import constant, descriptor, launch, scalar, sizes_known, zero
 from opwright.plugin.quick import KernelLaunchParams, SymExprs, SymInt32, SymIntExprs
 from opwright.plugin.shapes import Shape, ShapeExprs
 from opwright.plugin.symbolic import (
@@ -46,7 +46,7 @@ max, min, SizeTensorDesc = maximum, minimum, SizeTensor  # QDP's names
 
 __all__ = [
     "AutoTuneCombination", "DataType", "KernelLaunchParams", "Shape", "ShapeExpr", "ShapeExprs", "SizeTensor", "SizeTensorDesc", "SymExprs", "SymFloat",
-    "SymInt", "SymInt32", "SymIntExprs", "Tensor", "TensorDesc", "aot_impl", "autotune", "call", "cdiv", "ceil", "cost", "descriptor", "floor", "from_shape_expr",
+    "SymInt", "SymInt32", "SymIntExprs", "Tensor", "TensorDesc", "aot_impl", "autotune", "call", "cdiv", "ceil", "constant", "cost", "descriptor", "floor", "from_shape_expr",
     "impl", "launch", "length", "max", "maximum", "min", "minimum", "next_power_of_2", "one_of", "register", "require", "scalar", "size_tensor",
     "sizes_known", "sqrt", "where", "workspace", "zero",
 ]  # fmt: skip

@@ -19,7 +19,7 @@ from typing import Any
 from opwright.errors import InputError
 from opwright.plugin import uses
 from opwright.plugin.definition import Definition, all_registered, collected
-from opwright.plugin.request import Kernels, TtirCache, operator
+from opwright.plugin.request import Kernels, TtirCache, constant_entry, operator
 from opwright.plugin.trace import trace
 from opwright.plugin_gen.config import run_file
 from opwright.workspace import CPU_LEVELS, Clock, Progress, import_core, locked, run_core_timed, write_file, writing
@@ -116,11 +116,16 @@ def _build(
         "opwright": SCHEMA, "library": library.name, "namespace": traced[0].definition.namespace,
         "faces": ["c", "onnxruntime", "tvmffi"], "targets": {"cpu": list(cpu_levels)}, "kernels": kernels.entries, "ops": operators,
     }  # fmt: skip
+    if kernels.constants:
+        request["constants"] = [constant_entry(name, array) for name, array in kernels.constants.items()]
     with locked(workspace):
         with writing(workspace):
             for path, text in kernels.texts.items():
                 (workspace / path).parent.mkdir(exist_ok=True)
                 write_file(workspace / path, text)
+            for name, array in kernels.constants.items():
+                (workspace / "constants").mkdir(exist_ok=True)
+                write_file(workspace / "constants" / f"{name}.bin", array.tobytes())
             write_file(workspace / "request.json", json.dumps(request, indent=1, sort_keys=True) + "\n")
             kernels.cache.write_index()
         return _package(core, request, workspace, kernels.roots, library, kernels.cache.made, clock, sources)

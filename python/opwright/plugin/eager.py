@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from opwright.dtypes import BY_NAME, DType
-from opwright.errors import InputError, MissingError
+from opwright.dtypes import BY_NAME, DType, numpy_type
+from opwright.errors import InputError
 from opwright.expressions import Expr, Name
 from opwright.plugin import definition as definitions
 from opwright.plugin.attributes import Attribute
@@ -284,18 +284,6 @@ def _empty(shape: tuple[int, ...], dtype: DType, arrays: Mapping[str, Any]) -> A
 
         return torch.empty(shape, dtype=getattr(torch, dtype.numpy))
     return np.empty(shape, numpy_type(dtype))
-
-
-def numpy_type(dtype: DType) -> np.dtype:
-    """NumPy's own, or that of ml_dtypes."""
-    try:
-        return np.dtype(dtype.numpy)
-    except TypeError:
-        try:
-            import ml_dtypes
-        except ImportError as e:
-            raise MissingError(f"NumPy has no {dtype.numpy} by itself", hint="install it: pip install ml_dtypes") from e
-        return np.dtype(getattr(ml_dtypes, dtype.numpy))
 
 
 def _widened(array: Any) -> Any:

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from opwright import ttir
-from opwright.dtypes import BY_NAME, DType
+from opwright.dtypes import BY_NAME, DType, numpy_type
 from opwright.errors import InputError
 from opwright.expressions import Name, Num, Real, show
 from opwright.plugin.attributes import LazyAttribute
@@ -30,9 +32,9 @@ class Argument:
     dtype: DType | None = None  # of a tensor's elements, or of a float
     pointer: bool = False
     value: int | None = None  # of an integer that is known now
-    descriptor: str = (
-        ""  # Triton's type of the parameter whose first argument this is: sizes, strides and padding follow
-    )
+    constant: Any = None  # an array that is in the library, of a pointer
+    # Triton's type of the parameter whose first argument this is: sizes, strides and padding follow
+    descriptor: str = ""
 
 
 @dataclass
@@ -128,6 +130,23 @@ def _constant(value: Any, name: str, what: str) -> Any:
 
 
 @dataclass(frozen=True)
+class Constant:
+    """An array that is in the library."""
+
+    array: np.ndarray
+
+
+def constant(values: Any, dtype: Any = None) -> Constant:
+    """An array for a kernel to read, which is put into the library: a table, weights. A kernel must not write to it."""
+    array = np.asarray(values) if dtype is None else np.asarray(values).astype(numpy_type(dtype_of(dtype)))
+    if array.dtype.name not in BY_NAME or not array.dtype.isnative:
+        raise InputError(
+            f"a constant has elements of type {array.dtype}, expected a number type", hint="give it a dtype"
+        )
+    return Constant(np.ascontiguousarray(array))
+
+
+@dataclass(frozen=True)
 class Scalar:
     """A number that a kernel takes as a certain type."""
 
@@ -190,6 +209,8 @@ def _argument(value: Any, name: str, what: str) -> Argument:
         if value.element is None or not value.name:
             raise InputError(f"{what}: argument {name!r} is {value!r}, expected an input, or one of outputs")
         return Argument(name, value.name, value.element, pointer=True)
+    if isinstance(value, Constant):
+        return Argument(name, "", BY_NAME[value.array.dtype.name], pointer=True, constant=value.array)
     if isinstance(value, Scalar):
         return Argument(name, _number(value.value), value.dtype)
     if isinstance(value, LazyAttribute):

@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from opwright import ttir
+from opwright.dtypes import BY_NAME
 from opwright.expressions import Expr, Num, Op, show
 from opwright.plugin.definition import MAX_RANK
 from opwright.plugin.launch import Argument, Fill, Launch, SizesKnown, Variant, guards, integer_type, variants
@@ -72,7 +75,15 @@ class Kernels:
     cache: TtirCache
     entries: list[dict[str, Any]] = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=dict)  # by path in the workspace
+    constants: dict[str, np.ndarray] = field(default_factory=dict)  # by id
     _ids: dict[Any, str] = field(default_factory=dict)
+
+    def add_constant(self, array: np.ndarray) -> str:
+        """The id of an array in the library; equal ones are one."""
+        made_of = repr((array.dtype.name, array.shape)).encode() + array.tobytes()
+        name = f"c{hashlib.sha256(made_of).hexdigest()[:16]}"
+        self.constants[name] = array
+        return name
 
     def add(self, op: str, launch: Launch, variant: Variant) -> str:
         """The id of a kernel for this launch."""
@@ -125,6 +136,14 @@ def _param(argument: Argument, variant: Variant) -> dict[str, str]:
         return {"kind": "pointer"}
     dtype = argument.dtype.name if argument.dtype else integer_type(argument, variant)
     return {"kind": "scalar", "dtype": dtype}
+
+
+def constant_entry(name: str, array: np.ndarray) -> dict[str, Any]:
+    """A constant in a build request."""
+    return {
+        "id": name, "dtype": BY_NAME[array.dtype.name].name, "shape": list(array.shape), "file": f"constants/{name}.bin",
+        "sha256": hashlib.sha256(array.tobytes()).hexdigest(),
+    }  # fmt: skip
 
 
 class _Vars:
@@ -268,5 +287,12 @@ def _launch(op: str, launch: Launch, names: dict[str, str], kernels: Kernels) ->
     for variant in variants(launch):
         needs = guards(launch, variant)
         choices.append(({"guards": needs} if needs else {}) | {"kernel": kernels.add(op, launch, variant)})
-    arguments = [f"ptr {names.get(a.text, a.text)}" if a.pointer else a.text for a in launch.arguments]
+    arguments = [_text(argument, names, kernels) for argument in launch.arguments]
     return {"grid": launch.grid, "args": arguments, "variants": choices}
+
+
+def _text(argument: Argument, names: dict[str, str], kernels: Kernels) -> str:
+    """An argument as the request has it."""
+    if argument.constant is not None:
+        return f"const {kernels.add_constant(argument.constant)}"
+    return f"ptr {names.get(argument.text, argument.text)}" if argument.pointer else argument.text

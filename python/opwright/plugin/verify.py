@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from opwright.dtypes import DType
+from opwright.dtypes import DType, numpy_type
 from opwright.errors import InputError
 from opwright.native import PluginError
 from opwright.plugin import eager
@@ -176,7 +176,7 @@ def _array(dtype: DType, shape: tuple[int, ...], random: np.random.Generator, ho
     else:
         numbers = random.standard_normal(count) * (random.random(count) < 0.8)
     start = int(random.integers(0, 2))
-    memory = np.empty(count + start, eager.numpy_type(dtype))
+    memory = np.empty(count + start, numpy_type(dtype))
     memory[start:] = numbers.astype(memory.dtype)
     return memory[start:].reshape(shape)
 

@@ -397,3 +397,38 @@ def concat_aot(parts, outputs):
 @trtp.impl("values::concat")
 def concat_impl(parts, outputs):
     np.asarray(outputs[0])[...] = np.concatenate([np.asarray(part) for part in parts])
+
+
+# -- an array in the library
+
+CURVE = np.array([0.0, 0.5, 2.0, 4.5, 8.0])
+
+
+@triton.jit
+def look_up(x_ptr, table_ptr, y_ptr, n, BLOCK: tl.constexpr):
+    at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    x = tl.load(x_ptr + at, mask=at < n, other=0)
+    inside = (at < n) & (x >= 0) & (x < 5)
+    tl.store(y_ptr + at, tl.load(table_ptr + x, mask=inside, other=-1), mask=at < n)
+
+
+@trtp.register("values::look_up")
+def look_up_desc(x: trtp.TensorDesc) -> trtp.TensorDesc:
+    return trtp.from_shape_expr(x.shape_expr)
+
+
+@trtp.autotune("values::look_up")
+def look_up_autotune(x, outputs):
+    return [trtp.AutoTuneCombination("INT32, FP32|FP16")]
+
+
+@trtp.aot_impl("values::look_up")
+def look_up_aot(x, outputs):
+    table = trtp.constant(CURVE, outputs[0].dtype)
+    return trtp.launch(look_up, (trtp.cdiv(x.numel(), 32),), (x, table, outputs[0], x.numel()), BLOCK=32)
+
+
+@trtp.impl("values::look_up")
+def look_up_impl(x, outputs):
+    x = np.asarray(x)
+    np.asarray(outputs[0])[...] = np.where((x >= 0) & (x < 5), CURVE[np.clip(x, 0, 4)], -1)
