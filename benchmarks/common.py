@@ -61,12 +61,14 @@ def use_cpu_backend() -> None:
 def compile_c(
     *sources: str, shared: bool = True, include: tuple[Path, ...] = (), libraries: tuple[str, ...] = ()
 ) -> Path:
-    """Builds benchmarks/peers/<sources> for this machine and gives the library, or the program."""
+    """Builds benchmarks/peers/<sources>, C or C++, for this machine and gives the library, or the program."""
     out = Path(_temporary.name, Path(sources[0]).stem + (".so" if shared else ""))
     kind = ["-shared", "-fPIC"] if shared else []
     paths = [FOLDER / "peers" / source for source in sources]
-    flags = ["-std=gnu11", "-O3", "-march=native", *kind, *(f"-I{folder}" for folder in include)]
-    subprocess.run([os.environ.get("CC", "cc"), *flags, *paths, "-o", out, *libraries], check=True)
+    cxx = sources[0].endswith(".cpp")
+    command = [os.environ.get("CXX", "c++"), "-std=c++17"] if cxx else [os.environ.get("CC", "cc"), "-std=gnu11"]
+    flags = ["-O3", "-march=native", *kind, *(f"-I{folder}" for folder in include)]
+    subprocess.run([*command, *flags, *paths, "-o", out, *libraries], check=True)
     return out
 
 

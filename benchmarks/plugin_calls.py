@@ -70,8 +70,54 @@ def tvm_ffi_face(plugin: Path) -> list[Host]:
     return hosts
 
 
+def python_face(plugin: Path) -> list[Host]:
+    import numpy as np
+    import torch
+
+    import opwright
+
+    add = opwright.load(plugin).vector_add
+    tensors = {
+        "NumPy": [np.full(16, i, np.float32) for i in range(2)],
+        "torch": [torch.full((16,), float(i)) for i in range(2)],
+    }
+    if any(add(*pair)[0] != 1 for pair in tensors.values()):
+        raise SystemExit("plugin_calls: the plugin does not add through opwright.load")
+    return [Host(f"opwright.load, {kind}", looped(add, x, y), at_most=1.5) for kind, (x, y) in tensors.items()]
+
+
+def onnxruntime_face(plugin: Path) -> list[Host]:
+    """A model in which the op follows itself, so that a node of it is measured, and not the session's run."""
+    import numpy as np
+    import onnxruntime
+    from onnx import TensorProto, helper
+
+    x = np.full(16, 1, np.float32)
+
+    def chain(domain: str, op: str, library: Path) -> Callable[[], object]:
+        nodes = [helper.make_node(op, [f"x{i}", "x0"], [f"x{i + 1}"], domain=domain) for i in range(COUNT)]
+        ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [16]) for name in ("x0", f"x{COUNT}")]
+        imports = [helper.make_opsetid("", 21), helper.make_opsetid(domain, 1)]
+        graph = helper.make_graph(nodes, "chain", ends[:1], ends[1:])
+        model = helper.make_model(graph, opset_imports=imports, ir_version=10)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.register_custom_ops_library(str(library))
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        return lambda: session.run(None, {"x0": x})
+
+    empty = common.compile_c("empty_custom_op.cpp", include=(FOLDER.parent / "runtime",))
+    calls = chain("triton", "vector_add", plugin)
+    if calls()[0][0] != COUNT + 1:
+        raise SystemExit("plugin_calls: the plugin does not add through ONNX Runtime")
+    return [
+        Host("ONNX Runtime", calls, empty=chain("bench", "Empty", empty), over=0.2),
+        Host("one that makes its output and no more", chain("bench", "Output", empty)),
+    ]
+
+
 def hosts(plugin: Path) -> list[Host]:
-    return c_face(plugin) + tvm_ffi_face(plugin)
+    return c_face(plugin) + tvm_ffi_face(plugin) + python_face(plugin) + onnxruntime_face(plugin)
 
 
 def measure() -> list[Row]:

@@ -20,6 +20,7 @@ BENCHMARKS = (
     "model_peers",
     "llm_ops",
     "launch",
+    "plugin_build",
     "plugin_calls",
     "shape_program",
     "triton_launch",

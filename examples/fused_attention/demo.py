@@ -1,4 +1,4 @@
-"""Builds the attention plugin, runs it in NumPy, ONNX Runtime and C on the same inputs, and compares with float64 NumPy.
+"""Builds the attention plugin, runs it in C, C++, NumPy, TVM-FFI and ONNX Runtime on the same inputs, and compares with float64 NumPy.
 
 python examples/fused_attention/demo.py [--workspace W]
 """
@@ -85,21 +85,25 @@ def onnxruntime_host(output: Path, model: Path) -> Run:
     return lambda q, k, v, n: timed(n, lambda: tuple(session.run(None, {"Q": q, "K": k, "V": v})))
 
 
-def c_host(output: Path, folder: Path) -> Run:
-    """main.c, compiled here with the system's compiler."""
-    compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or "clang"
-    program = folder / "main"
-    command = [
-        *compiler.split(),
-        "-O2",
-        "-std=c11",
-        f"-I{ROOT / 'include'}",
-        str(HERE / "main.c"),
-        "-ldl",
-        "-o",
-        str(program),
-    ]
-    subprocess.run(command, check=True)
+def tvm_ffi_host(output: Path) -> Run:
+    """The stock TVM-FFI; the caller makes the outputs."""
+    import tvm_ffi
+
+    op = tvm_ffi.load_module(str(output / "libtriton_plugins.so")).fused_attention_kernel
+
+    def call(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        out, lse = np.empty_like(q), np.empty(q.shape[:3], np.float32)
+        op(q, k, v, SCALE, out, lse)
+        return out, lse
+
+    return lambda q, k, v, n: timed(n, lambda: call(q, k, v))
+
+
+def program_host(output: Path, folder: Path, source: str, compiler: list[str]) -> Run:
+    """main.c or main.cpp, compiled here with the system's compiler."""
+    program = folder / source.replace(".", "_")
+    include = f"-I{ROOT / 'include'}"
+    subprocess.run([*compiler, "-O2", include, str(HERE / source), "-ldl", "-o", str(program)], check=True)
 
     def run(q: np.ndarray, k: np.ndarray, v: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, float]:
         files = [folder / f"{name}.bin" for name in ("q", "k", "v", "out", "lse")]
@@ -111,6 +115,11 @@ def c_host(output: Path, folder: Path) -> Run:
         return out, np.fromfile(files[4], np.float32).reshape(q.shape[:3]), float(done.stdout)
 
     return run
+
+
+def compiler(variable: str, *names: str) -> list[str]:
+    """The command of the variable, or the first of the names that is there."""
+    return (os.environ.get(variable) or next(filter(shutil.which, names), names[0])).split()
 
 
 def main() -> int:
@@ -129,9 +138,11 @@ def main() -> int:
         return e.exit_code
     output = report.library.parent
     hosts = {
+        "C": program_host(output, workspace, "main.c", [*compiler("CC", "cc", "gcc", "clang"), "-std=c11"]),
+        "C++": program_host(output, workspace, "main.cpp", [*compiler("CXX", "c++", "g++", "clang++"), "-std=c++17"]),
         "NumPy": numpy_host(output),
+        "TVM-FFI": tvm_ffi_host(output),
         "ONNX Runtime": onnxruntime_host(output, workspace / "attention.onnx"),
-        "C": c_host(output, workspace),
     }
     errors = {name: [0.0, 0.0] for name in hosts}
     times = dict.fromkeys(hosts, 0.0)
@@ -169,7 +180,8 @@ def show(report, workspace: Path, errors: dict[str, list[float]], times: dict[st
     print(f"the plugin       {report.library}")
     print(f"Python functions {report.functional}")
     print(f"the ONNX model   {workspace / 'attention.onnx'}")
-    print(f"the C program    {workspace / 'main'} (source: {HERE / 'main.c'})")
+    print(f"the C program    {workspace / 'main_c'} (source: {HERE / 'main.c'})")
+    print(f"the C++ program  {workspace / 'main_cpp'} (source: {HERE / 'main.cpp'})")
     print(f"TTIR, request    {workspace}")
     return 0 if good else 4
 

@@ -32,6 +32,20 @@ def test_c_program_compiles_without_warnings(root, example, tmp_path):
     assert done.returncode == 1 and "LIB.so" in done.stderr
 
 
+def test_cpp_program_compiles_without_warnings(root, example):
+    command = [
+        "c++",
+        "-std=c++17",
+        "-Wall",
+        "-Wextra",
+        "-Wpedantic",
+        "-Werror",
+        "-fsyntax-only",
+        f"-I{root / 'include'}",
+    ]
+    subprocess.run([*command, example / "main.cpp"], check=True)
+
+
 def test_model(example, monkeypatch):
     import onnx
 
