@@ -68,6 +68,8 @@ def shapes() -> Iterator[Case]:
             x = numbers(shape)
             yield Case(row, Call("sample::copy", [x]), [x])
             yield Case(row, Call("faces::add", [x, x]), [np.asarray(x + x)])
+    x = numbers((20_011,))
+    yield Case("many programs, on several threads", Call("faces::add", [x, x]), [x + x])
 
 
 # what sample::attributes writes for an attribute: its places in the output, and the values there

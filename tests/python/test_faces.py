@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 pytest.importorskip("triton", reason="triton is not installed")
 
+import face_cases
 import face_page
+from face_cases import Case
 
-from opwright.host import hosts
+from opwright.host import Call, hosts
+from opwright.host.python import NumPy
 
 HOSTS = hosts()
 
@@ -40,3 +44,51 @@ def test_the_page_is_what_came_of_it(results):
     assert face_page.without_versions(face_page.on_the_page()) == face_page.without_versions(found), (
         "docs/faces.md is of another day; run tests/python/face_page.py"
     )
+
+
+class _Doubled(face_page.Opened):
+    """Calls opwright.load, and gives twice of it."""
+
+    def __init__(self, opened):
+        self.opened = opened
+
+    def call(self, call):
+        return [None if o is None else o + o for o in self.opened.call(call)]
+
+
+class _Fake(NumPy):
+    name, real = "Fake", False
+
+    def open(self, path):
+        return _Doubled(super().open(path))
+
+
+class _Absent(NumPy):
+    name = "Absent"
+
+    def missing(self):
+        return "there is no such host"
+
+
+def test_what_is_wrong_is_told_and_what_is_no_real_host(libraries, monkeypatch):
+    def few():
+        x = np.arange(3, dtype=np.float32)
+        for row, expected in (("right", x + x), ("wrong", x)):
+            yield Case(row, Call("sample::copy", [x]), [expected])
+        yield Case("refused", Call("sample::stats", [x[None]]), refusal="x has rank 2, expected 1")
+        yield Case("refused otherwise", Call("sample::stats", [x[None]]), refusal="another text")
+        yield Case("not refused", Call("sample::copy", [x]), refusal="a text")
+
+    monkeypatch.setattr(face_cases, "cases", few)
+    results = [face_page.run(host, libraries) for host in (_Fake(), _Absent())]
+    assert list(face_page.table_of_hosts(results))[2:] == [
+        f"| Fake | {NumPy.what} | mock | {results[0].version} |",
+        f"| Absent | {NumPy.what} | not run | there is no such host |",
+    ]
+    assert list(face_page.matrix(results))[2:7] == [
+        "| right | mock | not run |",
+        "| wrong | WRONG | not run |",
+        "| refused | mock | not run |",
+        "| refused otherwise | WRONG | not run |",
+        "| not refused | WRONG | not run |",
+    ]

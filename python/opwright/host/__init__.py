@@ -20,7 +20,9 @@ from typing import Any
 
 import numpy as np
 
+from opwright.dtypes import DTYPES
 from opwright.loader import Attribute, Library, Op, Tensor, dtype_number, load
+from opwright.native import numpy_dtype
 
 __all__ = ["Call", "Host", "Opened", "Refused", "hosts"]
 
@@ -132,9 +134,16 @@ def number(dtype: np.dtype) -> int:
 
 
 def dtype_of(number: int) -> np.dtype:
-    from opwright.loader import _numpy_dtype
+    """The element type of a number in plugin.h."""
+    return numpy_dtype(DTYPES[number - 1].numpy if number <= len(DTYPES) else "float8_e8m0fnu")
 
-    return _numpy_dtype(number)
+
+def empty(shape: Sequence[int], dtype: np.dtype, align: int) -> np.ndarray:
+    """Memory for an output whose address is a multiple of `align`."""
+    count, align = int(np.prod(shape)) * dtype.itemsize, max(align, 1)
+    room = np.empty(count + align, np.uint8)
+    start = -room.ctypes.data % align
+    return room[start : start + count].view(dtype).reshape(tuple(shape))
 
 
 def attribute(op: Op, name: str) -> Attribute | None:

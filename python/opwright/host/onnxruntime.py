@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from opwright.host import Call, Host, Opened, Refused, attribute, lacks, package_version
+from opwright.host import Call, Host, Opened, Refused, attribute, dtype_of, lacks, number, package_version
 
 _LIMIT = 64  # inputs and outputs of an operator, each
 
@@ -95,10 +95,9 @@ def _attribute(name: str, kind: str, value: Any) -> Any:
 
 def _element(dtype: np.dtype) -> int | None:
     """ONNX's number of an element type."""
-    from opwright.loader import _NUMBERS
     from opwright.onnx_schemas import _BY_NUMBER
 
-    return _BY_NUMBER.get(_NUMBERS[dtype.name])
+    return _BY_NUMBER.get(number(dtype))
 
 
 def _value(array: np.ndarray) -> Any:
@@ -112,7 +111,6 @@ def _value(array: np.ndarray) -> Any:
 
 def _array(value: Any) -> np.ndarray:
     """A copy: NumPy has not all element types."""
-    from opwright.host import dtype_of
     from opwright.onnx_schemas import _NUMBERS
 
     dtype = dtype_of(_NUMBERS[value.element_type()])

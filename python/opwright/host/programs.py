@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from opwright.host import Call, Host, Opened, Refused, attribute, dtype_of, number
-from opwright.loader import _NUMBERS, _find_dtype
+from opwright.loader import dtype_number
 from opwright.paths import include_dir
 
 _HERE = Path(__file__).parent
@@ -158,7 +158,7 @@ def _output(output: bool | np.ndarray, inputs: Sequence[np.ndarray | None]) -> l
 
 def _attribute(value: Any, declared: str) -> list[Any]:
     if declared == "dtype":
-        return ["d", 1, _NUMBERS.get(value) or _find_dtype(value)]
+        return ["d", 1, dtype_number(value)]
     letters = {bool: "b", int: "i", float: "f", str: "s"}
     if not isinstance(value, (list, tuple)):
         return [letters[type(value)], 1, _word(value)]

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from opwright.host import Call, Host, Opened, Refused, attribute, groups, lacks, number, of, package_version
+from opwright.host import Call, Host, Opened, Refused, attribute, empty, groups, lacks, of, package_version
 from opwright.host.python import to_torch, torch_lacks
-from opwright.loader import _empty
 
 
 class _Module(Opened):
@@ -56,7 +55,7 @@ class _Module(Opened):
         memory: list[Any] = []
         for i, (given, bound, (dtype, shape)) in enumerate(zip(wanted, bounds, self.infer(call), strict=True)):
             align = of(self.op(call).outputs, i).align
-            made = None if given is False else _empty(False, bound or shape, number(dtype), align)
+            made = None if given is False else empty(bound or shape, dtype, align)
             memory.append(given if isinstance(given, np.ndarray) else made)
         return memory
 
