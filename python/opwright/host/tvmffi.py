@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from opwright.host import Call, Host, Opened, Refused, attribute, empty, groups, lacks, of, package_version
+from opwright.host import Call, Host, Opened, Refused, attribute, dtype_of, empty, groups, lacks, of, package_version
 from opwright.host.python import to_torch, torch_lacks
+from opwright.loader import dtype_number
 
 
 class _Module(Opened):
@@ -52,8 +53,14 @@ class _Module(Opened):
         if all(w is False or isinstance(w, np.ndarray) for w in wanted):
             return [None if w is False else w for w in wanted]
         bounds = list(call.bounds) or [None] * len(wanted)
+        try:
+            inferred = self.infer(call)
+        except Refused:  # a user would come with some memory, and it is for TVM-FFI to refuse the call
+            inferred = [
+                (dtype_of(dtype_number(of(self.op(call).outputs, i).dtypes[0])), (1,)) for i in range(len(wanted))
+            ]
         memory: list[Any] = []
-        for i, (given, bound, (dtype, shape)) in enumerate(zip(wanted, bounds, self.infer(call), strict=True)):
+        for i, (given, bound, (dtype, shape)) in enumerate(zip(wanted, bounds, inferred, strict=True)):
             align = of(self.op(call).outputs, i).align
             made = None if given is False else empty(bound or shape, dtype, align)
             memory.append(given if isinstance(given, np.ndarray) else made)
