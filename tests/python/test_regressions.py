@@ -5,6 +5,7 @@ import pytest
 from kernels import regressions
 
 from opwright import tensor
+from opwright.explain import explain
 
 RANDOM = np.random.default_rng(7)
 
@@ -189,3 +190,15 @@ def test_planning_a_dot_is_linear_in_what_comes_before():
     x, out = np.ones((16, 16), np.float32), np.zeros((16, 16), np.float32)
     regressions.squares_before_a_dot[(1,)](tensor(x), tensor(out), TIMES=60, SIZE=16)  # 2^60 steps would not end
     np.testing.assert_array_equal(out, 16)
+
+
+def test_a_tile_of_addresses_keeps_its_rows_and_not_itself():
+    """A row's part is costly (a load, divisions), and kept; the tile of all addresses, from which lanes would gather, is not."""
+    x, y, table = RANDOM.random((64, 32), np.float32), RANDOM.random((64, 32), np.float32), permutation(16)[:8]
+    out = np.zeros(32, np.float32)
+    regressions.pages[(1,)](tensor(x), tensor(y), tensor(table), tensor(out), 4, ROWS=32, COLUMNS=32)
+    rows = (table[:, None] * 4 + np.arange(4)).reshape(-1)
+    np.testing.assert_allclose(out, x[rows].sum(1) @ y[rows], rtol=1e-5)
+    found = explain(f"{regressions.__file__}:pages", "*fp32,*fp32,*i32,*fp32,i32", ["ROWS=32", "COLUMNS=32"])
+    texts = [text for line in found.lines for _, text in line.remarks]
+    assert sum("contiguous load of" in text and ("x_ptr" in text or "y_ptr" in text) for text in texts) == 2

@@ -74,6 +74,7 @@ constexpr unsigned kShortChain = 4;
 
 constexpr double kLoadNear = 1, kLoadFar = 3, kIndexOp = 0.1;
 constexpr int64_t kNearBytes = 16 << 10;
+constexpr int64_t kSpread = 8; // a tile that is so many times smaller costs little to keep
 
 } // namespace
 
@@ -192,6 +193,10 @@ void Placement::estimateCosts() {
       } else {
         for (ValueId operand : op.operands)
           cost[result] = std::max(cost[result], cost[operand]);
+        // What is costly of a row or column gets a buffer itself, which is small, before the tile that it is spread
+        // over.
+        if (op.kind == OpKind::Broadcast && fn.type(op.operands[0]).size() * kSpread <= type.size())
+          cost[result] = std::min(cost[result], kLoadNear);
       }
     }
   }

@@ -199,3 +199,13 @@ def many_scans(x_ptr, out_ptr, n, COUNT: tl.constexpr, BLOCK: tl.constexpr):
     for i in tl.static_range(COUNT):
         total += tl.cumsum(x * (i + 1), axis=0)
     tl.store(out_ptr + at, total, mask=at < n)
+
+
+@triton.jit
+def pages(x_ptr, y_ptr, table_ptr, out_ptr, page, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
+    """Two tensors at the same addresses, in rows that a table names: the tile of addresses has two uses."""
+    row, column = tl.arange(0, ROWS), tl.arange(0, COLUMNS)
+    block = tl.load(table_ptr + row // page)
+    at = (block * page + row % page)[:, None] * COLUMNS + column[None, :]
+    weights = tl.sum(tl.load(x_ptr + at), 1)
+    tl.store(out_ptr + column, tl.sum(weights[:, None] * tl.load(y_ptr + at), 0))
