@@ -303,12 +303,16 @@ bool Attributes::readList(const opw_attr_t &attr, const Api &api, const Source &
   int64_t *integers = nullptr;
   there = source.integers(ctx, api, attr.name, &integers, &count) || there;
   integers = static_cast<int64_t *>(keep(integers));
+  count = integers ? count : 0;
   int64_t *elements = nullptr;
+  size_t elementCount = 0;
   if ((!integers || count == 0) && attr.kind != OPW_ATTR_FLOATS &&
-      listOfTensor(source, ctx, api, attr.name, runtime::integerAt, false, &elements, &count))
+      listOfTensor(source, ctx, api, attr.name, runtime::integerAt, false, &elements, &elementCount)) {
     integers = static_cast<int64_t *>(keep(elements));
-  else if (count == 0 && !isEmpty())
+    count = elementCount;
+  } else if (count == 0 && !isEmpty()) {
     return false;
+  }
   v->count = static_cast<uint32_t>(count);
   v->u.ints = integers;
   if (attr.kind == OPW_ATTR_INTS)
