@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from opwright.host import Call, Host, Opened, Refused, attribute, dtype_of, lacks, number, package_version
+from opwright.host import Call, Host, Opened, Refused, attribute, lacks, package_version
 
 _LIMIT = 64  # inputs and outputs of an operator, each
 
@@ -95,9 +95,12 @@ def _attribute(name: str, kind: str, value: Any) -> Any:
 
 def _element(dtype: np.dtype) -> int | None:
     """ONNX's number of an element type."""
-    from opwright.onnx_schemas import _BY_NUMBER
+    from onnx import helper
 
-    return _BY_NUMBER.get(number(dtype))
+    try:
+        return helper.np_dtype_to_tensor_dtype(dtype)
+    except ValueError:
+        return None
 
 
 def _value(array: np.ndarray) -> Any:
@@ -111,9 +114,9 @@ def _value(array: np.ndarray) -> Any:
 
 def _array(value: Any) -> np.ndarray:
     """A copy: NumPy has not all element types."""
-    from opwright.onnx_schemas import _NUMBERS
+    from onnx import helper
 
-    dtype = dtype_of(_NUMBERS[value.element_type()])
+    dtype = helper.tensor_dtype_to_np_dtype(value.element_type())
     shape = tuple(value.shape())
     data = ctypes.string_at(value.data_ptr(), int(np.prod(shape)) * dtype.itemsize)
     return np.frombuffer(bytearray(data), dtype).reshape(shape)
