@@ -314,7 +314,8 @@ TEST_P(CodegenOps, FloatsNarrow) {
       }
 }
 
-TEST_P(CodegenOps, HalfArithmeticRoundsAfterEachOp) {
+// A CPU that has half arithmetic may fuse the two, as Triton lets it, and rounds once then.
+TEST_P(CodegenOps, HalfArithmeticRoundsAfterEachOpOrOnceWhereItIsFused) {
   for (const Format &f : {kFormats[0], kFormats[1]}) {
     Plan p;
     ValueId a = p.pointer(f.elem), b = p.pointer(f.elem), c = p.pointer(f.elem), n = p.arg(i64());
@@ -332,7 +333,8 @@ TEST_P(CodegenOps, HalfArithmeticRoundsAfterEachOp) {
     auto value = [&](uint16_t bits) { return decode(bits, f.exponent, f.mantissa, true); };
     for (size_t i = 0; i < x.size(); i++) {
       double product = value(uint16_t(encode(value(x[i]) * value(y[i]), f, false)));
-      ASSERT_EQ(out[i], encode(product + value(x[i]), f, false)) << i;
+      double fused = value(x[i]) * value(y[i]) + value(x[i]);
+      ASSERT_TRUE(out[i] == encode(product + value(x[i]), f, false) || out[i] == encode(fused, f, false)) << i;
     }
   }
 }
