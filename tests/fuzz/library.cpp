@@ -584,7 +584,9 @@ opw_tensor_t *Call::tensor(const opw_io_t &io, Choices &choices, Kind kind, bool
   t.dl_lanes = choices.oneIn(64) ? 2 : 1;
   t.device_type = choices.oneIn(32) ? static_cast<int32_t>(choices.below(4)) : OPW_DEVICE_CPU;
   shape(t, io, choices, kind);
-  if (t.device_type == OPW_DEVICE_CUDA || (kind != Run && !(io.flags & OPW_IO_HOST)) || (output && kind == Infer))
+  // Sizes that a call counted are read in infer too, and the values of HOST inputs.
+  bool read = kind == Run || (io.flags & (output ? OPW_IO_SIZE : OPW_IO_HOST));
+  if (t.device_type == OPW_DEVICE_CUDA || !read)
     t.data = reinterpret_cast<void *>(64); // not to be read here
   else
     memory(t, choices);
