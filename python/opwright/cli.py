@@ -285,7 +285,8 @@ def verify_command(
             verdict = (
                 f"FAILED: {row.problem}" if row.problem else f"ok, largest error {row.worst:.2f} of what is allowed"
             )
-            print(f"{row.op} ({row.types}) tactic {row.tactic}, {row.calls} calls: {verdict}")
+            refused = f" ({row.refused} refused, the last: {row.reason})" if row.refused else ""
+            print(f"{row.op} ({row.types}) tactic {row.tactic}, {row.calls} calls{refused}: {verdict}")
         if failed:
             print(f"error: {len(failed)} of {len(rows)} differ; the same numbers again: --seed {seed}", file=sys.stderr)
     raise typer.Exit(EXIT_VERIFY if failed else EXIT_OK)

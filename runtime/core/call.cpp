@@ -410,10 +410,9 @@ opw_status_t checkSize(const Frame &f, const opw_size_t &size, opw_error_t *erro
   if (!t || !t->data || (described && (t->ndim != 0 || dtypeOf(*t) != OPW_I64)))
     return failOp(error, OPW_E_ARGUMENT, f.op, "output %s holds the size %s, expected an int64 without axes, with data",
                   f.op->outputs[size.output]->name, size.name);
-  if (t->device_type != OPW_DEVICE_CPU && t->device_type != OPW_DEVICE_CUDA_PINNED)
-    return failOp(error, OPW_E_DEVICE, f.op,
-                  "output %s holds the size %s, expected it in host memory, not on device %d",
-                  f.op->outputs[size.output]->name, size.name, t->device_type);
+  if (t->device_type == OPW_DEVICE_CUDA)
+    return failOp(error, OPW_E_DEVICE, f.op, "output %s holds the size %s, expected it in host memory",
+                  f.op->outputs[size.output]->name, size.name);
   int64_t found = integerAt(static_cast<const char *>(t->data) + t->byte_offset, OPW_I64, 0), upper = INT64_MAX;
   if (size.upper.count)
     if (opw_status_t s = evaluateSize(f, size.upper, "the bound of a size", &upper, error))

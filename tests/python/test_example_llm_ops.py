@@ -109,7 +109,7 @@ def in_tvm_ffi(library: Path, op: str, inputs: list, attributes: dict, outputs: 
     found = found if isinstance(found, tuple) else (found,)
     assert len(found) == outputs
     # an output whose size is counted has room for the most that there may be: here as much as the first input has
-    counted = ["size0" in output.shape for output in declared.outputs]
+    counted = ["opw_size0" in output.shape for output in declared.outputs]
     results = [
         tensor(np.zeros(inputs[0].size if more else array.shape, array.dtype))
         for array, more in zip(found, counted, strict=True)

@@ -24,6 +24,7 @@ from opwright.plugin import paths
 from opwright.plugin.build import build, load
 from opwright.plugin.definition import collected
 from opwright.plugin.paths import explore
+from opwright.plugin.shapes import ShapeExprs
 from opwright.plugin.symbolic import SymInt
 from opwright.plugin.trace import trace
 from opwright.plugin.verify import verify
@@ -199,6 +200,38 @@ def test_an_array_in_the_library(library, tmp_path):
         trtp.constant(["a"])
 
 
+def test_shapes_of_any_rank_lose_axes(library):
+    for shape in ((5,), (3, 4), (2, 3, 40), (1, 2, 1, 7), (0, 4), (4, 0)):
+        x = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+        np.testing.assert_array_equal(library.last_sum(x), x.sum(-1))
+    with pytest.raises(PluginError, match="x has rank 0, expected 1 to 16"):
+        library.last_sum(np.array(3, np.float32))
+
+
+def test_the_first_requirement_that_does_not_hold_is_told(library):
+    x = np.arange(10, dtype=np.float32)
+    assert library.stretch(x, scale=1.5).shape == (15,) and library.stretch(x, scale=0.25).shape == (2,)
+    with pytest.raises(PluginError, match="scale is not positive"):
+        library.stretch(x, scale=-1)
+    with pytest.raises(PluginError, match="scale is not positive"):
+        library.stretch(x, scale=0)
+
+
+def test_parts_of_shapes():
+    x = ShapeExprs(None, "x")
+    assert [x[:-1].slices, x[1:].slices, x[1:-2].slices, x[-2:].slices, x[:2].slices] == [
+        ["x[0:-1]"], ["x[1:]"], ["x[1:-2]"], ["x.-2", "x.-1"], ["x.0", "x.1"],
+    ]  # fmt: skip
+    part = x[1:-1]
+    part[0], part[-1] = 7, part[-1] * 2
+    assert (
+        part.slices == ["7", "x[2:-2]", "x.-2 * 2"]
+        and show(part[1].expr) == "x.2"
+        and show(part.rank.expr) == "rank(x) + (-2)"
+    )
+    assert part[1:].slices == ["x[2:-2]", "x.-2 * 2"] and part[:-1].slices == ["7", "x[2:-2]"]
+
+
 def test_numbers_of_the_host_and_strides(library):
     x = np.arange(60, dtype=np.float32).reshape(4, 15)
     for array in (x, x[:, ::2], x.T, x[1:3, 3:9]):
@@ -372,6 +405,22 @@ def test_definitions_that_are_refused(code, text, tmp_path):
     refused(tmp_path, code, text)
 
 
+def test_names_of_ours_and_sizes_that_are_counted(tmp_path):
+    refused(
+        tmp_path,
+        op("return x.like()", signature="x: TensorDesc, opw_case0: int = 1"),
+        "a parameter named 'opw_case0', expected a name that",
+    )
+    code = op("n = trtp.size_tensor(1, 2)\n    return trtp.from_shape_expr((n.expr(),), 'FP32'), n", "if outputs[0].shape_expr[0] > 3: pass\n    return aot(x, outputs)",
+              tune="lambda x, outputs: [trtp.AutoTuneCombination('FP32, FP32, INT64')]")  # fmt: skip
+    refused(tmp_path, code, "a size that the kernel counts is used as a Python value")
+    refused(
+        tmp_path,
+        op("assert x is None; return x.like()"),
+        "desc raises AssertionError: .*hint: what a call must meet is said with .*require",
+    )
+
+
 # -- values that are given
 
 
@@ -513,6 +562,23 @@ def test_verify_finds_what_differs(tmp_path, library):
     assert "values::double (fp32, fp32) tactic 2, 2 calls: ok" in command("verify", SOURCE, *words[2:]).stdout
     assert "has no impl" in command("verify", Path(__file__).parent / "definitions/basic.py", "--lib", library.path,
                                     "--ops", "sample::axpy", code=1).stderr  # fmt: skip
+
+
+def test_verify_tells_failures_from_refusals(tmp_path):
+    source = tmp_path / "even.py"
+    source.write_text(HEAD.replace("at = tl.arange(0, BLOCK)", "at = tl.arange(0, BLOCK)\n    tl.device_assert(n % 2 == 0, 'odd')").replace("@triton.jit", "@triton.jit(debug=True)")
+        + op("return x.like()", "return trtp.launch(copy, (1,), (x, outputs[0], x.numel()), BLOCK=131072)")
+        + "@trtp.impl('a::op')\ndef g(x, outputs):\n    outputs[0].array[...] = x.array\n")  # fmt: skip
+    build(source, tmp_path / "even.so", ["x86-64-v3"])
+    done = command("verify", source, "--lib", tmp_path / "even.so", code=4)
+    assert "FAILED" in done.stdout and "device assertion failed: odd" in done.stdout
+    source.write_text(
+        source.read_text().replace(
+            "outputs[0].array[...] = x.array", "outputs[0].array[...] = x.array[:, :, :, :, None]"
+        )
+    )
+    done = command("verify", source, "--lib", tmp_path / "even.so", code=1)
+    assert "g raises IndexError" in done.stderr and "even.py:" in done.stderr and "bug in Opwright" not in done.stderr
 
 
 def test_run_and_bench(tmp_path, library):

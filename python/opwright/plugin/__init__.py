@@ -35,6 +35,7 @@ from opwright.plugin.symbolic import (
     floor,
     maximum,
     minimum,
+    nearest,
     next_power_of_2,
     one_of,
     sqrt,
@@ -43,10 +44,11 @@ from opwright.plugin.symbolic import (
 from opwright.plugin.tensors import SizeTensor, TensorDesc, from_shape_expr, size_tensor, workspace
 
 max, min, SizeTensorDesc = maximum, minimum, SizeTensor  # QDP's names
+round = nearest
 
 __all__ = [
-    "AutoTuneCombination", "DataType", "KernelLaunchParams", "Shape", "ShapeExpr", "ShapeExprs", "SizeTensor", "SizeTensorDesc", "SymExprs", "SymFloat",
-    "SymInt", "SymInt32", "SymIntExprs", "Tensor", "TensorDesc", "aot_impl", "autotune", "call", "cdiv", "ceil", "constant", "cost", "descriptor", "floor", "from_shape_expr",
-    "impl", "launch", "length", "max", "maximum", "min", "minimum", "next_power_of_2", "one_of", "register", "require", "scalar", "size_tensor",
-    "sizes_known", "sqrt", "where", "workspace", "zero",
+    "AutoTuneCombination", "DataType", "KernelLaunchParams", "Shape", "ShapeExpr", "ShapeExprs", "SizeTensor", "SizeTensorDesc", "SymExprs",
+    "SymFloat", "SymInt", "SymInt32", "SymIntExprs", "Tensor", "TensorDesc", "aot_impl", "autotune", "call", "cdiv", "ceil", "constant",
+    "cost", "descriptor", "floor", "from_shape_expr", "impl", "launch", "length", "max", "maximum", "min", "minimum", "nearest",
+    "next_power_of_2", "one_of", "register", "require", "round", "scalar", "size_tensor", "sizes_known", "sqrt", "where", "workspace", "zero",
 ]  # fmt: skip

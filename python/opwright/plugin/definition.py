@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import traceback
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from opwright.dtypes import DType
-from opwright.errors import InputError
+from opwright.errors import InputError, OpwrightError
 from opwright.expressions import Expr, show
 from opwright.plugin import attributes as attribute_kinds
 from opwright.plugin.attributes import Attribute
@@ -23,6 +24,7 @@ from opwright.plugin.tensors import TensorDesc
 _ID = re.compile(r"[A-Za-z_]\w*::[A-Za-z_]\w*")
 _TAKEN = {"outputs", "stream", "tactic"}
 MAX_RANK = 16
+INTERNAL = "opw_"  # how names begin that a build request has beside the author's
 
 
 @dataclass
@@ -196,11 +198,22 @@ def default_names(count: int) -> tuple[str, ...]:
 
 
 def call(definition: Definition, function: Callable, values: Mapping[str, Callable[[], Any]]) -> Any:
-    """Calls one of its functions with those of the values that it asks for; the others are not made."""
+    """Calls one of its functions with those of the values that it asks for; the others are not made. What the function raises is the
+    author's to mend, with the line."""
     try:
         return function(**{name: values[name]() for name in inspect.signature(function).parameters})
     except InputError as e:
         raise e.at(f"{_place(function)}: {definition.id}") from None
+    except OpwrightError:
+        raise
+    except Exception as e:
+        file = function.__code__.co_filename
+        lines = [frame.lineno for frame in traceback.extract_tb(e.__traceback__) if frame.filename == file]
+        raise InputError(
+            f"{definition.id}: {function.__name__} raises {type(e).__name__}: {e}",
+            where=f"{file}:{lines[-1] if lines else function.__code__.co_firstlineno}",
+            hint="what a call must meet is said with opwright.plugin.require" if isinstance(e, AssertionError) else "",
+        ) from e
 
 
 def _part(op_id: str, what: str, more: set[str]) -> Callable[[Callable], Callable]:
@@ -281,6 +294,8 @@ def _signature(function: Callable) -> tuple[dict[str, Input], dict[str, Attribut
     for name, parameter in inspect.signature(function).parameters.items():
         annotation = hints.get(name)
         default = None if parameter.default is inspect.Parameter.empty else parameter.default
+        if name.startswith(INTERNAL):
+            raise InputError(f"found a parameter named {name!r}, expected a name that does not begin with {INTERNAL}")
         if name in _TAKEN:
             raise InputError(
                 f"found a parameter named {name!r}, which has a meaning in aot_impl; expected another name"

@@ -10,7 +10,7 @@ import numpy as np
 
 from opwright.dtypes import BY_NAME, DType, numpy_type
 from opwright.errors import InputError
-from opwright.expressions import Expr, Name
+from opwright.expressions import Expr, Name, show
 from opwright.plugin import definition as definitions
 from opwright.plugin.attributes import Attribute
 from opwright.plugin.combinations import Combination, DataType, merge
@@ -256,7 +256,7 @@ def combination(
 
 
 def _no_leaf(leaf: Expr) -> int:
-    raise InputError(f"found {leaf!r} in a shape, expected a number")
+    raise InputError(f"found {show(leaf)!r} in a size of an output, expected what these arrays and attributes say")
 
 
 def _shape(output: TensorDesc, sizes_known: Mapping[str, int]) -> tuple[int, ...]:

@@ -13,8 +13,8 @@ import numpy as np
 
 from opwright import ttir
 from opwright.dtypes import BY_NAME
-from opwright.expressions import Expr, Num, Op, show
-from opwright.plugin.definition import MAX_RANK
+from opwright.expressions import Expr, Name, Num, Op, show
+from opwright.plugin.definition import INTERNAL, MAX_RANK
 from opwright.plugin.launch import Argument, Fill, Launch, SizesKnown, Variant, guards, integer_type, variants
 from opwright.plugin.paths import Leaf, Requirement, all_of
 from opwright.plugin.tensors import SizeTensor
@@ -154,7 +154,7 @@ class _Vars:
 
     def name(self, condition: Expr) -> str:
         """The var that has the condition's value."""
-        return self._names.setdefault(show(condition), f"case{len(self._names)}")
+        return self._names.setdefault(show(condition), f"{INTERNAL}case{len(self._names)}")
 
     def entries(self) -> list[list[str]]:
         return [[name, text] for text, name in self._names.items()]
@@ -190,11 +190,11 @@ def operator(traced: Traced, kernels: Kernels) -> dict[str, Any]:
             {"name": size.name, "output": written[size.name], "upper": show(size.upper), "typical": show(size.typical)}
             for size in traced.sizes
         ]
+    cases = _Vars()
     if traced.requirements:
-        op["valid"], op["valid_text"] = _valid(traced.requirements)
+        op["valid"], op["valid_text"] = _valid(traced.requirements, cases)
     if traced.cost:
         op["flops"], op["bytes"] = map(show, traced.cost)
-    cases = _Vars()
     op["plans"] = [
         _plan(definition.name, row, tactic, kernels, cases)
         for row, tactics in traced.tactics.items()
@@ -236,15 +236,17 @@ def _attribute(attribute: Any) -> dict[str, Any]:
     return entry
 
 
-def _valid(requirements: Sequence[Requirement]) -> tuple[str, str]:
-    """The condition of the operator, and its texts: a value of -2 - k says that what line k says does not hold. The minimum is the first
-    one that does not, so the last one has line 0."""
-    texts = list(dict.fromkeys(requirement.text for requirement in reversed(requirements)))
-    expr: Expr = Num(1)
+def _valid(requirements: Sequence[Requirement], cases: _Vars) -> tuple[str, str]:
+    """The condition of the operator, and its texts: a value of -2 - k says that what line k says does not hold. Each requirement is a var
+    that has the value of the one before where that does not hold: a requirement may rely on those before it."""
+    texts = list(dict.fromkeys(requirement.text.replace("\n", " ") for requirement in requirements))
+    last = ""
     for requirement in requirements:
         failed = all_of([*requirement.given, Op("not", (requirement.test,))])
-        expr = Op("min", (expr, Op("select", (failed, Num(-2 - texts.index(requirement.text)), Num(1)))))
-    return show(expr), "\n".join(texts)
+        here: Expr = Op("select", (failed, Num(-2 - texts.index(requirement.text.replace("\n", " "))), Num(1)))
+        before = Name(last)
+        last = cases.name(Op("select", (Op("<", (before, Num(1))), before, here)) if last else here)
+    return last, "\n".join(texts)
 
 
 def _plan(op: str, row: int, tactic: Tactic, kernels: Kernels, cases: _Vars) -> dict[str, Any]:

@@ -17,17 +17,19 @@ _GUESSED_RANKS = range(9)  # where none is declared
 class ShapeExprs:
     """The sizes of a tensor. `shape[i]` is one of them, `shape.numel()` their product; assigning sets a size of an output.
 
-    Where an input's rank is not declared, the sizes are `head`, then those axes of the input that are in neither list, then `tail`: what
-    is read and set from either end works for every rank.
+    Where an input's rank is not declared, the sizes are `head`, then the axes of the input from `first` on but for the `last` ones, then
+    `tail`: what is read, set and cut off from either end works for every rank.
     """
 
     def __init__(
-        self, sizes: Sequence[SymInt] | int | None, tensor: str = "", tail: Sequence[SymInt] = (), name: str = ""
-    ) -> None:
+        self, sizes: Sequence[SymInt] | int | None, tensor: str = "", tail: Sequence[SymInt] = (), name: str = "",
+        cut: tuple[int, int] | None = None,
+    ) -> None:  # fmt: skip
         """All sizes, or with a tensor of any rank those that differ from its own; or how many there are, to be set one by one. `name` is
-        an output's."""
+        an output's; `cut` are `first` and `last` where axes are left out."""
         self.head: list[Any] = [None] * sizes if isinstance(sizes, int) else list(sizes or ())
         self.tail = list(tail)
+        self.first, self.last = cut if cut is not None else (len(self.head), len(self.tail))
         self.tensor = "" if sizes is not None and not tensor else tensor
         self.name = name
 
@@ -44,14 +46,16 @@ class ShapeExprs:
         return bool(self.tensor)
 
     def _fix(self, rank: int) -> None:
-        if rank < len(self.head) + len(self.tail):
-            raise InputError(f"{self.tensor!r} has rank {rank}, expected {len(self.head) + len(self.tail)} or more")
-        middle = [SymInt(Dim(self.tensor, axis)) for axis in range(len(self.head), rank - len(self.tail))]
+        if rank < self.first + self.last:
+            raise InputError(f"{self.tensor!r} has rank {rank}, expected {self.first + self.last} or more")
+        middle = [SymInt(Dim(self.tensor, axis)) for axis in range(self.first, rank - self.last)]
         self.head, self.tail, self.tensor = [*self.head, *middle, *self.tail], [], ""
 
     def copy(self) -> ShapeExprs:
         """One that can be changed on its own."""
-        return ShapeExprs(self.head, self.tensor, self.tail) if self.any_rank else ShapeExprs(list(self.head))
+        if not self.any_rank:
+            return ShapeExprs(list(self.head))
+        return ShapeExprs(self.head, self.tensor, self.tail, cut=(self.first, self.last))
 
     @property
     def slices(self) -> list[str]:
@@ -64,13 +68,13 @@ class ShapeExprs:
                     f"the shape of {self.tensor}, of any rank, is an output's",
                     hint=f"use that of {base}[0], or declare ranks",
                 )
-            sizes.append(f"{base}[{len(self.head)}:{-len(self.tail) if self.tail else ''}]")
+            sizes.append(f"{base}[{self.first}:{-self.last if self.last else ''}]")
         return sizes + [show(size.expr) for size in self.tail]
 
     def numel(self) -> SymInt:
         """How many elements a tensor of this shape has."""
         if self.any_rank:
-            if not self.head and not self.tail:
+            if not self.head and not self.tail and not self.first and not self.last:
                 return SymInt(Op("numel", (Name(self.tensor),)))
             if self.name:
                 return SymInt(Op("numel", (Name(self.name),)))
@@ -86,7 +90,9 @@ class ShapeExprs:
     @property
     def rank(self) -> Any:
         """The number of axes: a symbol where any is taken."""
-        return SymInt(Op("rank", (Name(self.tensor),))) if self.any_rank else len(self.head)
+        if not self.any_rank:
+            return len(self.head)
+        return SymInt(Op("rank", (Name(self.tensor),))) + (len(self.head) - self.first + len(self.tail) - self.last)
 
     def __len__(self) -> int:
         if self.any_rank:
@@ -98,6 +104,9 @@ class ShapeExprs:
 
     def __getitem__(self, index: Any) -> SymInt:
         if isinstance(index, slice):
+            part = self._slice(index) if self.any_rank else None
+            if part is not None:
+                return part  # type: ignore[return-value]
             return ShapeExprs([self[i] for i in range(*index.indices(len(self)))])  # type: ignore[return-value]
         axis = self._axis(index)
         if self.any_rank:
@@ -105,7 +114,8 @@ class ShapeExprs:
                 return self.head[axis]
             if axis < 0 and -axis <= len(self.tail):
                 return self.tail[axis]
-            return SymInt(Dim(self.tensor, axis))
+            own = axis - len(self.head) + self.first if axis >= 0 else axis + len(self.tail) - self.last
+            return SymInt(Dim(self.tensor, own))
         if self.head[axis] is None:
             raise InputError(
                 f"size {axis} of a shape of {len(self.head)} sizes is not set, expected shape[{axis}] = ..."
@@ -115,11 +125,43 @@ class ShapeExprs:
     def __setitem__(self, index: Any, size: Any) -> None:
         axis = self._axis(index)
         if self.any_rank:
-            while axis >= len(self.head):
-                self.head.append(SymInt(Dim(self.tensor, len(self.head))))
-            while axis < 0 and -axis > len(self.tail):
-                self.tail.insert(0, SymInt(Dim(self.tensor, -len(self.tail) - 1)))
+            self.expand(axis + 1 if axis >= 0 else 0, -axis if axis < 0 else 0)
         (self.tail if self.any_rank and axis < 0 else self.head)[axis] = as_int(size)
+
+    def expand(self, head: int, tail: int) -> None:
+        """Takes so many sizes at either end out of the input's own, where the rank is not known."""
+        while len(self.head) < head:
+            self.head.append(SymInt(Dim(self.tensor, self.first)))
+            self.first += 1
+        while len(self.tail) < tail:
+            self.last += 1
+            self.tail.insert(0, SymInt(Dim(self.tensor, -self.last)))
+
+    def _slice(self, part: slice) -> ShapeExprs | None:
+        """A part of a shape of any rank; None where its rank must be known."""
+        start = 0 if part.start is None else self._bound(part.start)
+        stop = 0 if part.stop is None else self._bound(part.stop)
+        if start is None or stop is None or part.step not in (None, 1):
+            return None
+        if start >= 0 and (part.stop is None or stop < 0):  # cut off at both ends
+            cut = self.copy()
+            cut.first += max(0, start - len(cut.head))
+            cut.last += max(0, -stop - len(cut.tail))
+            cut.head, cut.tail = cut.head[start:], cut.tail[: len(cut.tail) + stop] if -stop < len(cut.tail) else []
+            return cut
+        if start >= 0 and stop >= 0 or start < 0 and (part.stop is None or stop < 0):  # some at one end
+            return ShapeExprs([self[i] for i in range(start, stop)])
+        return None
+
+    def _bound(self, bound: Any) -> int | None:
+        """An end of a slice as a number: `x.ndim - 1` is -1."""
+        if isinstance(bound, SymInt) and not bound.is_constant:
+            return (
+                negative_axis(bound, self.tensor)
+                if self.first == len(self.head) and self.last == len(self.tail)
+                else None
+            )
+        return int(bound)
 
     def _axis(self, index: Any) -> int:
         if isinstance(index, SymInt) and not index.is_constant and self.any_rank:
@@ -159,17 +201,25 @@ def rank_of(tensor: str) -> int:
 def merge(shapes: Sequence[tuple[Expr | None, ShapeExprs]], what: str) -> ShapeExprs:
     """One shape of those that an output has under these conditions, of which the last needs none."""
     first = shapes[0][1]
-    if len({(shape.any_rank and shape.tensor, None if shape.any_rank else len(shape)) for _, shape in shapes}) > 1:
+    if all(shape.any_rank for _, shape in shapes):
+        head, tail = max(len(shape.head) for _, shape in shapes), max(len(shape.tail) for _, shape in shapes)
+        shapes = [(test, shape.copy()) for test, shape in shapes]
+        for _, shape in shapes:
+            shape.expand(head, tail)
+        first = shapes[0][1]
+    if len({(shape.tensor, shape.first - len(shape.head), shape.last - len(shape.tail), not shape.tensor and len(shape))
+            for _, shape in shapes}) > 1:  # fmt: skip
         raise InputError(
-            f"{what} has {' or '.join(str(shape.slices) for _, shape in shapes)}, expected the same rank for all calls",
-            hint="declare ranks of the inputs: @register(..., ranks={...}), or make it several operators",
+            f"{what} has another rank for other calls, such as {shapes[0][1].slices} and {shapes[-1][1].slices}, expected one, or that of "
+            "an input",
+            hint="declare ranks of the inputs: @register(..., ranks={...}), read sizes from the end (x.shape_expr[:-1]), or make it several "
+            "operators",
         )
     if not first.any_rank:
         return ShapeExprs([_select([(test, shape[axis]) for test, shape in shapes]) for axis in range(len(first))])
-    head, tail = (max(len(side(shape)) for _, shape in shapes) for side in (lambda s: s.head, lambda s: s.tail))
     return ShapeExprs(
-        [_select([(test, shape[axis]) for test, shape in shapes]) for axis in range(head)], first.tensor,
-        [_select([(test, shape[axis]) for test, shape in shapes]) for axis in range(-tail, 0)],
+        [_select([(test, shape[axis]) for test, shape in shapes]) for axis in range(len(first.head))], first.tensor,
+        [_select([(test, shape[axis]) for test, shape in shapes]) for axis in range(-len(first.tail), 0)], cut=(first.first, first.last),
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from opwright.plugin import paths
 from opwright.plugin.paths import Option
 
 _LARGEST = 2**63 - 1
+COUNTED = "opw_size"  # how the names of sizes begin that depend on data
 _REPEATED = (list, tuple, str, bytes)  # [0] * x.ndim is Python's own: it asks for __index__
 _BOOLEAN = ("==", "!=", "<", "<=", "and", "or", "not", "present")
 
@@ -134,10 +135,12 @@ class SymInt:
             return self.expr.value != 0
         if not paths.exploring():
             self._unknown("as a Python condition")
+        _no_counted_size(self.expr)
         test = self.expr if self.is_condition else Op("!=", (self.expr, Num(0)))
         return paths.ask(f"if {show(test)}", lambda: [Option(True, test), Option(False, Op("not", (test,)))])
 
     def _decide(self, leaf: Expr) -> Any:
+        _no_counted_size(leaf)
         value = paths.known().value(leaf) if paths.known() else None
         if value is None:
             self._unknown("as a Python integer")
@@ -287,12 +290,18 @@ _FOLD: dict[str, Callable[..., int]] = {
     "and": lambda a, b: int(bool(a) and bool(b)),
     "or": lambda a, b: int(bool(a) or bool(b)),
     "npow2": lambda a: 1 << max(a - 1, 0).bit_length(),
+    "/": lambda a, b: a / b,
+    "float": float,
+    "sqrt": math.sqrt,
+    "floor": math.floor,
+    "ceil": math.ceil,
+    "round": round,
 }
 
 
-def evaluate(expr: Expr, leaf: Callable[[Expr], Any]) -> int:
-    """The value of an integer expression whose leaves are known."""
-    if isinstance(expr, Num):
+def evaluate(expr: Expr, leaf: Callable[[Expr], Any]) -> Any:
+    """The value of an expression whose leaves are known. InputError where it has none."""
+    if isinstance(expr, (Num, Real)):
         return expr.value
     if not isinstance(expr, Op) or expr.op in ("rank", "len", "present", "count"):
         return leaf(expr)
@@ -301,7 +310,22 @@ def evaluate(expr: Expr, leaf: Callable[[Expr], Any]) -> int:
         return evaluate(first if evaluate(test, leaf) else second, leaf)
     if expr.op not in _FOLD:
         return leaf(expr)
-    return _FOLD[expr.op](*(evaluate(argument, leaf) for argument in expr.args))
+    operands = [evaluate(argument, leaf) for argument in expr.args]
+    try:
+        return _FOLD[expr.op](*operands)
+    except (ArithmeticError, ValueError) as e:
+        raise InputError(f"{show(expr)!r} has no value: {e}") from None
+
+
+def _no_counted_size(expr: Expr) -> None:
+    """Launches are chosen before a kernel has counted."""
+    if isinstance(expr, Name) and expr.name.startswith(COUNTED):
+        raise InputError(
+            "a size that the kernel counts is used as a Python value, but the launches of a call are chosen before it is known",
+            hint="use it in grids and arguments, behind sizes_known()",
+        )
+    for operand in expr.args if isinstance(expr, Op) else ():
+        _no_counted_size(operand)
 
 
 def is_float(value: Any) -> bool:
@@ -330,11 +354,28 @@ def _binary(op: str, left: Any, right: Any) -> Any:
 
 
 def _float(op: str, left: Any, right: Any) -> SymFloat:
-    return SymFloat(Op(op, (as_float(left).expr, as_float(right).expr)))
+    return _folded(op, as_float(left).expr, as_float(right).expr)
+
+
+def _folded(op: str, *operands: Expr) -> Any:
+    """A float expression, or for floor, ceil and round an integer one; its value where that is known and finite."""
+    made = SymInt if op in ("floor", "ceil", "round") else SymFloat
+    if all(isinstance(operand, Real) for operand in operands):
+        try:
+            value = _FOLD[op](*(operand.value for operand in operands))
+        except (ArithmeticError, ValueError):
+            return made(Op(op, operands))  # as it is where the operator runs
+        if made is SymInt:
+            return as_int(value)
+        if math.isfinite(value):
+            return SymFloat(Real(value))
+    return made(Op(op, operands))
 
 
 def _compare_floats(op: str, left: Any, right: Any) -> SymInt:
     a, b = as_float(left).expr, as_float(right).expr
+    if isinstance(a, Real) and isinstance(b, Real):
+        return as_int(_FOLD[op](a.value, b.value))
     if op == "<=":  # which requests have of integers alone
         return SymInt(Op("or", (Op("<", (a, b)), Op("==", (a, b)))))
     return SymInt(Op(op, (a, b)))
@@ -379,17 +420,22 @@ def next_power_of_2(a: Any) -> SymInt:
 
 def sqrt(a: Any) -> SymFloat:
     """The square root."""
-    return SymFloat(Op("sqrt", (as_float(a).expr,)))
+    return _folded("sqrt", as_float(a).expr)
 
 
 def floor(a: Any) -> SymInt:
     """The largest integer that is not above a."""
-    return SymInt(Op("floor", (as_float(a).expr,)))
+    return _folded("floor", as_float(a).expr)
 
 
 def ceil(a: Any) -> SymInt:
     """The smallest integer that is not below a."""
-    return SymInt(Op("ceil", (as_float(a).expr,)))
+    return _folded("ceil", as_float(a).expr)
+
+
+def nearest(a: Any) -> SymInt:
+    """The nearest integer; of two the even one."""
+    return _folded("round", as_float(a).expr)
 
 
 def one_of(expression: Any, values: Sequence[int], text: str = "") -> int:
@@ -405,6 +451,7 @@ def one_of(expression: Any, values: Sequence[int], text: str = "") -> int:
         return number.expr.value
     if not paths.exploring():
         raise InputError("found one_of outside of a definition, expected it in register or aot_impl")
+    _no_counted_size(number.expr)
     options = [Option(int(choice), Op("==", (number.expr, choice.expr))) for choice in choices]
     refusal = text or f"{show(number.expr)} is none of {', '.join(str(int(choice)) for choice in choices)}"
     return paths.ask(f"one_of {show(number.expr)}", lambda: options, otherwise=refusal)

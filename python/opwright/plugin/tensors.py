@@ -15,7 +15,7 @@ from opwright.plugin import paths
 from opwright.plugin.combinations import DataType, dtype_of
 from opwright.plugin.paths import Option
 from opwright.plugin.shapes import ShapeExprs
-from opwright.plugin.symbolic import SymFloat, SymInt, as_int
+from opwright.plugin.symbolic import COUNTED, SymFloat, SymInt, as_int
 
 # Workspaces that the running aot_impl has asked for, and sizes that the running register has declared.
 _workspaces: ContextVar[list[Workspace]] = ContextVar("_workspaces")
@@ -136,7 +136,7 @@ def size_tensor(opt: Any, upper_bound: Any) -> SizeTensor:
     found = _sizes.get(None)
     if found is None:
         raise InputError("found size_tensor outside of register, expected it beside the shapes of the outputs")
-    found.append(Size(f"size{len(found)}", as_int(opt).expr, as_int(upper_bound).expr))
+    found.append(Size(f"{COUNTED}{len(found)}", as_int(opt).expr, as_int(upper_bound).expr))
     return SizeTensor(found[-1])
 
 
@@ -198,7 +198,7 @@ def workspace(shape: Sequence[Any] | ShapeExprs, dtype: Any, zero: bool = False)
     if found is None:
         raise InputError("found a workspace outside of aot_impl, expected it beside the launches that use it")
     sizes = ShapeExprs.from_tuple(list(shape))
-    found.append(Workspace(f"workspace{len(found)}", sizes, dtype_of(dtype), zero))
+    found.append(Workspace(f"opw_workspace{len(found)}", sizes, dtype_of(dtype), zero))
     return found[-1]
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from opwright.dtypes import DType
-from opwright.errors import InputError, OpwrightError
+from opwright.errors import InputError
 from opwright.expressions import Dim, Expr, Item, Name, Op, show
 from opwright.plugin import paths
 from opwright.plugin.attributes import symbol, value_of
@@ -168,27 +167,12 @@ def _input(tensor: Input, dtype: DType | None) -> TensorDesc | None:
     return _desc(tensor, tensor.name, dtype)
 
 
-def _run(definition: Definition, function: Callable, values: Mapping[str, Callable[[], Any]]) -> Any:
-    """Calls one of the definition's functions; what it raises is the author's to mend, with the line."""
-    try:
-        return call(definition, function, values)
-    except OpwrightError:
-        raise
-    except Exception as e:
-        file = function.__code__.co_filename
-        lines = [frame.lineno for frame in traceback.extract_tb(e.__traceback__) if frame.filename == file]
-        raise InputError(
-            f"{definition.id}: {function.__name__} raises {type(e).__name__}: {e}",
-            where=f"{file}:{lines[-1] if lines else function.__code__.co_firstlineno}",
-        ) from e
-
-
 # -- register
 
 
 def _register(definition: Definition) -> _Registered:
     with conditions() as required, sizes() as found_sizes:
-        found = _run(definition, definition.register, _values(definition))
+        found = call(definition, definition.register, _values(definition))
     outputs = list(found) if isinstance(found, (tuple, list)) else [found]
     for output in outputs:
         if not isinstance(output, TensorDesc) or output.name:
@@ -244,7 +228,7 @@ def _least_ranks(definition: Definition, leaves: Sequence[Leaf[_Registered]]) ->
 
 def _rank_read(registered: _Registered, tensor: str) -> int:
     shapes = [output.shape_expr for output in registered.outputs]
-    kept = [len(shape.head) + len(shape.tail) for shape in shapes if shape.tensor == tensor]
+    kept = [shape.first + shape.last for shape in shapes if shape.tensor == tensor]
     sizes = [size.expr for shape in shapes for size in (*shape.head, *shape.tail)]
     tests = [test for test, _ in registered.required]
     return max([0, *kept, *(_rank_needed(expr, tensor) for expr in (*sizes, *tests))])
@@ -314,7 +298,7 @@ def _of_model(definition: Definition, types: Sequence[DType], outputs: Sequence[
 def _rows(
     definition: Definition, autotune: Callable, outputs: Sequence[TensorDesc], names: Sequence[str]
 ) -> list[Combination]:
-    found = _run(definition, autotune, _values(definition, outputs=tuple(outputs)))
+    found = call(definition, autotune, _values(definition, outputs=tuple(outputs)))
     wrong = [each for each in found or [] if not isinstance(each, AutoTuneCombination)]
     if not found or wrong:
         raise InputError(f"autotune returned {wrong[0] if wrong else found!r}, expected a list of AutoTuneCombination",
@@ -357,7 +341,7 @@ def _plan(definition: Definition, row: Combination, tactic: int) -> Plan:
         output.element = types[output.name]
     values = _values(definition, types, outputs=outputs, tactic=tactic)
     with workspaces() as spaces, compiling(definition.aot_impl):
-        found = _run(definition, definition.aot_impl, values)
+        found = call(definition, definition.aot_impl, values)
         if isinstance(found, tuple) and len(found) == 4 and isinstance(found[0], str):
             try:
                 given = [values[tensor.name]() for tensor in definition.inputs]
@@ -385,7 +369,7 @@ def _cost(definition: Definition, outputs: Sequence[TensorDesc], known: Known) -
         return None
     function = definition.cost
     leaves = explore(
-        lambda: _run(definition, function, _values(definition, outputs=tuple(outputs))), known, same=repr
+        lambda: call(definition, function, _values(definition, outputs=tuple(outputs))), known, same=repr
     ).leaves
     for leaf in leaves:
         if not isinstance(leaf.result, tuple) or len(leaf.result) != 2:

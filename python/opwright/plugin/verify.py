@@ -23,6 +23,8 @@ from opwright.workspace import Progress
 _SIZES = (1, 2, 3, 5, 7, 16, 17, 32, 48, 64, 100)
 _MOST_ELEMENTS = 50_000
 _TRIES = 400
+# What a library may refuse of what register takes: a value, size or rank for which it was not built (statuses of plugin.h).
+_REFUSALS = (1, 3, 6)
 
 
 @dataclass
@@ -34,6 +36,8 @@ class Checked:
     tactic: int
     calls: int
     worst: float
+    refused: int = 0  # calls that register takes and the library does not
+    reason: str = ""  # of the last refusal
     problem: str = ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -73,14 +77,17 @@ def _check(
     definition = traced.definition
     types = ", ".join(dtype.triton for dtype in combination.types)
     checked = Checked(definition.id, types, tactic, 0, 0.0)
-    reason = ""
     for inputs, attributes in itertools.islice(_calls(definition, combination, random), _TRIES):
         if checked.calls == calls:
             return checked
         try:
             found = op(*inputs, **attributes, tactic=tactic)
         except PluginError as e:
-            reason = str(e)  # a value or rank for which the library was not built
+            if e.code not in _REFUSALS:
+                checked.problem = f"{_shown(inputs)}, {attributes or 'no attributes'}: {e}"
+                return checked
+            checked.refused += 1
+            checked.reason = str(e)
             continue
         expected = eager.run(definition, inputs, attributes, wide=True)
         pairs = zip(*(value if isinstance(value, tuple) else (value,) for value in (found, expected)), strict=True)
@@ -89,18 +96,19 @@ def _check(
             error = _error(np.asarray(got), np.asarray(want), largest)
             checked.worst = max(checked.worst, error)
             if error > 1 and not checked.problem:
-                shapes = ", ".join("none" if array is None else str(list(array.shape)) for array in inputs)
-                checked.problem = (
-                    f"output {output.name!r} differs for inputs {shapes} and {attributes or 'no attributes'}"
-                )
+                checked.problem = f"output {output.name!r} differs for inputs {_shown(inputs)} and {attributes or 'no attributes'}, by {error:.3g} of what is allowed"
         checked.calls += 1
     if checked.calls < calls:
         raise InputError(
             f"{definition.id}: found {checked.calls} of {calls} calls with random sizes that are taken"
-            + (f"; the last was refused: {reason}" if reason else ""),
+            + (f"; the last was refused: {checked.reason}" if checked.reason else ""),
             hint="declare ranks, and choices of attributes",
         )
     return checked
+
+
+def _shown(inputs: Sequence[Any]) -> str:
+    return ", ".join("none" if array is None else str(list(array.shape)) for array in inputs)
 
 
 def _error(got: np.ndarray, want: np.ndarray, largest: int) -> float:

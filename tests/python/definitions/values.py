@@ -432,3 +432,68 @@ def look_up_aot(x, outputs):
 def look_up_impl(x, outputs):
     x = np.asarray(x)
     np.asarray(outputs[0])[...] = np.where((x >= 0) & (x < 5), CURVE[np.clip(x, 0, 4)], -1)
+
+
+# -- shapes of any rank that lose axes, and sizes by floats
+
+
+@triton.jit
+def last_sum(x_ptr, y_ptr, columns, BLOCK: tl.constexpr):
+    row = tl.program_id(0)
+    total = tl.zeros((BLOCK,), tl.float32)
+    for start in range(0, columns, BLOCK):
+        at = start + tl.arange(0, BLOCK)
+        total += tl.load(x_ptr + row * columns + at, mask=at < columns, other=0)
+    tl.store(y_ptr + row, tl.sum(total, 0))
+
+
+@trtp.register("values::last_sum")
+def last_sum_desc(x: trtp.TensorDesc) -> trtp.TensorDesc:
+    """The sums along the last axis of a tensor of any rank."""
+    return trtp.from_shape_expr(x.shape_expr[:-1])
+
+
+@trtp.autotune("values::last_sum")
+def last_sum_autotune(x, outputs):
+    return [trtp.AutoTuneCombination("FP32, FP32")]
+
+
+@trtp.aot_impl("values::last_sum")
+def last_sum_aot(x, outputs):
+    return trtp.launch(last_sum, (outputs[0].numel(),), (x, outputs[0], x.shape_expr[-1]), BLOCK=32)
+
+
+@trtp.impl("values::last_sum")
+def last_sum_impl(x, outputs):
+    np.asarray(outputs[0])[...] = np.asarray(x).sum(-1)
+
+
+@triton.jit
+def stretch(x_ptr, y_ptr, n, m, scale, BLOCK: tl.constexpr):
+    at = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    source = tl.minimum((at.to(tl.float32) / scale).to(tl.int32), n - 1)
+    tl.store(y_ptr + at, tl.load(x_ptr + source, mask=at < m), mask=at < m)
+
+
+@trtp.register("values::stretch", ranks={"x": 1})
+def stretch_desc(x: trtp.TensorDesc, scale: float = 2.0) -> trtp.TensorDesc:
+    trtp.require(scale > 0, "scale is not positive")
+    trtp.require(x.shape_expr[0] % trtp.floor(trtp.max(scale, 1.0)) >= 0, "never")
+    return trtp.from_shape_expr((trtp.floor(x.shape_expr[0] * scale),))
+
+
+@trtp.autotune("values::stretch")
+def stretch_autotune(x, outputs):
+    return [trtp.AutoTuneCombination("FP32, FP32")]
+
+
+@trtp.aot_impl("values::stretch")
+def stretch_aot(x, scale, outputs):
+    m = outputs[0].numel()
+    return trtp.launch(stretch, (trtp.cdiv(m, 64),), (x, outputs[0], x.numel(), m, scale), BLOCK=64)
+
+
+@trtp.impl("values::stretch")
+def stretch_impl(x, scale, outputs):
+    x, out = np.asarray(x), np.asarray(outputs[0])
+    out[...] = x[np.minimum((np.arange(out.size, dtype=np.float32) / np.float32(scale)).astype(int), x.size - 1)]
