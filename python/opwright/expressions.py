@@ -1,7 +1,7 @@
 """Expressions over sizes and attributes: a tree, and the infix text of it in a build request (docs/abi.md, Requests).
 
-The request has Python's operators and calls such as cdiv, min, max, abs and select(condition, a, b); `//` and `%` are floored, `/` is
-that of floats.
+The request has Python's operators and calls such as cdiv, min, max, abs and select(condition, a, b). `//` and `%` are floored; `/` is written
+between floats alone, for a request takes it for `//` between integers.
 """
 
 from __future__ import annotations

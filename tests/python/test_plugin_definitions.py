@@ -465,7 +465,7 @@ def test_types_of_tensorrt():
 def test_the_page_builds_and_runs(tmp_path):
     text = (Path(__file__).parents[2] / "docs/definitions.md").read_text()
     blocks = re.findall(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    assert [language for language, _ in blocks] == ["python", "sh", "python", "python", "sh"]
+    assert [language for language, _ in blocks] == ["python", "sh", "python", "python", "sh", "python"]
     for language, block in blocks:
         if language == "python":
             (tmp_path / re.match(r"# (\w+\.py)\n", block)[1]).write_text(block)
@@ -473,8 +473,10 @@ def test_the_page_builds_and_runs(tmp_path):
             words = shlex.split(line)
             assert words[0] == "opwright"
             subprocess.run([sys.executable, "-m", *words], cwd=tmp_path, check=True, capture_output=True)
-    done = subprocess.run([sys.executable, "use.py"], cwd=tmp_path, check=True, capture_output=True, text=True)
-    assert done.stdout.strip() == re.findall(r"^print\(.*\)  # (.*)$", text, re.MULTILINE)[0]
+    printed = re.findall(r"^print\(.*\)  # (.*)$", text, re.MULTILINE)
+    for name, line in zip(("use.py", "in_onnxruntime.py"), printed, strict=True):
+        done = subprocess.run([sys.executable, name], cwd=tmp_path, check=True, capture_output=True, text=True)
+        assert done.stdout.strip() == line
     random = np.random.default_rng(3)
     library = opwright.load(tmp_path / "libnorm.so")
     for shape in ((300,), (2, 5, 77), (3, 2000), (0, 7)):
