@@ -6,9 +6,12 @@ text, and all that is made from it, is the same wherever the sources lie.
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -85,8 +88,48 @@ def jit_function(function: Any) -> Any:
 
 
 def source_key(jit: Any) -> str:
-    """What a kernel's TTIR depends on beside its arguments: its source, that of what it calls, and the version of Triton."""
+    """What a kernel's TTIR depends on beside its arguments and the files of `sources_key`: its source, that of what it calls, and the
+    version of Triton."""
     return f"{import_triton().__version__} {jit.cache_key} {def_line(jit)}"
+
+
+def sources_key(kernels: Iterable[Any]) -> str:
+    """The contents of all files of modules that are no installed packages: Triton's own key of a kernel does not see every value that it
+    reads of them."""
+    files = {jit.fn.__code__.co_filename for jit in kernels}
+    modules = {
+        id(value): value for jit in kernels for value in jit.fn.__globals__.values() if isinstance(value, ModuleType)
+    }
+    files |= {module.__file__ for module in [*sys.modules.values(), *modules.values()] if _is_users(module)}
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        try:
+            digest.update(file.encode() + b"\0" + Path(file).read_bytes())
+        except OSError:
+            digest.update(file.encode() + b"?")
+    return digest.hexdigest()
+
+
+def _is_users(module: Any) -> bool:
+    file = getattr(module, "__file__", None)
+    installed = tuple(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+    return isinstance(file, str) and file.endswith(".py") and not file.startswith(installed)
+
+
+def constant_key(value: Any) -> str | None:
+    """A text that says all of a constant of a kernel; None where only the object itself is known to be equal."""
+    from triton.language import constexpr, dtype
+
+    if isinstance(value, constexpr):
+        return constant_key(value.value)
+    if value is None or isinstance(value, (bool, int, float, str, dtype)):
+        return f"{type(value).__name__} {value!r}"
+    if isinstance(value, (tuple, list)):
+        keys = [constant_key(each) for each in value]
+        return None if None in keys else f"{type(value).__name__}({', '.join(map(str, keys))})"
+    if jit_function(value) is value:
+        return f"function {source_key(value)}"
+    return None
 
 
 def relative_paths(text: str, roots: Sequence[Path]) -> str:

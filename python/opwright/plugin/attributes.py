@@ -135,6 +135,11 @@ def _both(tests: Sequence[Expr]) -> Expr:
 def _equal(expr: Expr, value: Any) -> Expr:
     if not isinstance(value, float):
         return Op("==", (expr, Num(int(value))))
+    if math.isnan(value):
+        return Op("!=", (expr, expr))
+    if math.isinf(value):
+        largest = Real(math.copysign(float(np.finfo(np.float64).max), value))
+        return Op("<", (largest, expr) if value > 0 else (expr, largest))
     same = Op("==", (expr, Real(value)))
     narrow = float(np.float32(value)) if math.isfinite(value) else value
     # a host may have the value as fp32 (ONNX does)

@@ -22,6 +22,7 @@ from opwright.plugin.definition import Definition, all_registered, collected
 from opwright.plugin.request import Kernels, TtirCache, constant_entry, operator
 from opwright.plugin.trace import trace
 from opwright.plugin_gen.config import run_file
+from opwright.ttir import sources_key
 from opwright.workspace import CPU_LEVELS, Clock, Progress, import_core, locked, run_core_timed, write_file, writing
 
 SCHEMA = 1
@@ -107,7 +108,9 @@ def _chosen(found: Mapping[str, Definition], ops: Sequence[str], where: str) -> 
 def _build(
     core: Any, workspace: Path, traced: Sequence[Any], library: Path, cpu_levels: Sequence[str], clock: Clock, sources: Path | None
 ) -> Report:  # fmt: skip
-    kernels = Kernels([], TtirCache(workspace))
+    kernels = Kernels(
+        [], TtirCache(workspace), sources_key({id(jit): jit for each in traced for jit in each.kernels()}.values())
+    )
     operators = []
     for each in traced:
         with clock.stage(f"TTIR of {each.definition.id}"):

@@ -18,11 +18,11 @@ from opwright.errors import InputError, OpwrightError
 from opwright.expressions import Expr, show
 from opwright.plugin import attributes as attribute_kinds
 from opwright.plugin.attributes import Attribute
-from opwright.plugin.symbolic import as_int
+from opwright.plugin.symbolic import as_int, no_counted_size
 from opwright.plugin.tensors import TensorDesc
 
 _ID = re.compile(r"[A-Za-z_]\w*::[A-Za-z_]\w*")
-_TAKEN = {"outputs", "stream", "tactic"}
+_TAKEN = {"outputs", "stream", "tactic", "true", "false"}
 MAX_RANK = 16
 INTERNAL = "opw_"  # how names begin that a build request has beside the author's
 
@@ -163,6 +163,7 @@ def require(condition: Any, text: str = "") -> None:
     if found is None:
         raise InputError("found require outside of register, expected it beside the shapes of the outputs")
     test = as_int(condition)
+    no_counted_size(test.expr, "in require")
     if test.is_constant and not test:
         raise InputError(text if found.concrete and text else f"the condition {text!r} never holds")
     if not test.is_constant:
@@ -297,9 +298,7 @@ def _signature(function: Callable) -> tuple[dict[str, Input], dict[str, Attribut
         if name.startswith(INTERNAL):
             raise InputError(f"found a parameter named {name!r}, expected a name that does not begin with {INTERNAL}")
         if name in _TAKEN:
-            raise InputError(
-                f"found a parameter named {name!r}, which has a meaning in aot_impl; expected another name"
-            )
+            raise InputError(f"found a parameter named {name!r}, which has a meaning of its own; expected another name")
         optional = attribute_kinds.is_optional(annotation, TensorDesc)
         variadic = typing.get_args(annotation) == (TensorDesc,)
         if annotation is TensorDesc or optional or variadic:

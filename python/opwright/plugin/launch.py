@@ -21,6 +21,7 @@ from opwright.plugin.tensors import TensorDesc
 
 _OPTIONS = {"num_warps": 4, "num_stages": 3}
 _INT32 = 2**31 - 1
+_WORDS = ("ptr", "const", "attr", "var", "stride", "null")  # which begin arguments of a request
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,26 @@ class Launch:
     file: Path
     line: int
     name: str
+
+    def constant_keys(self) -> dict[str, Any]:
+        """What makes constants of kernels the same: a text, or the object where a text cannot say it."""
+        return {name: ttir.constant_key(value) or id(value) for name, value in sorted(self.constants.items())}
+
+    def facts(self) -> Any:
+        """All that makes one launch another."""
+        arguments = [
+            (
+                a.name,
+                a.text,
+                a.dtype,
+                a.pointer,
+                a.value,
+                a.descriptor,
+                None if a.constant is None else a.constant.tobytes(),
+            )
+            for a in self.arguments
+        ]
+        return id(self.kernel), self.grid, arguments, self.constant_keys(), self.options
 
 
 def launch(kernel: Any, grid: Sequence[Any] | Any, args: Sequence[Any] = (), **named: Any) -> Launch:
@@ -221,7 +242,8 @@ def _argument(value: Any, name: str, what: str) -> Argument:
         return Argument(name, _number(as_float(value)), BY_NAME["f32"])
     number = as_int(value)
     known = number.expr.value if isinstance(number.expr, Num) else None
-    return Argument(name, show(number.expr), value=known)
+    text = show(number.expr)
+    return Argument(name, f"({text})" if text in _WORDS else text, value=known)
 
 
 def _number(value: SymInt | SymFloat) -> str:

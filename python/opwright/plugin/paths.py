@@ -146,7 +146,6 @@ def explore(
     """Runs the function once for each path. Where all answers that a call may have lead to the same, by `same` of the results, the question
     makes none."""
     runs: list[_Run[Result]] = []
-    skipped: list[Exception] = []
     prefix: list[int] | None = []
     configs = count = 0
     while prefix is not None:
@@ -165,10 +164,13 @@ def explore(
             except (InputError, IndexError, ValueError) as e:
                 if not any(question.tried for question in walk.asked):
                     raise
-                skipped.append(e)
+                runs.append(_Run(walk.asked, Leaf((), None), None, e))  # type: ignore[arg-type]
         prefix = _next(walk)
+    failure = runs[-1].error
+    runs = _without_failures(runs, 0)
     if not runs:
-        raise skipped[-1]
+        assert failure is not None
+        raise failure
     requirements: list[Requirement] = []
     tree = _merge(runs, 0, (), requirements)
     return Explored(
@@ -183,6 +185,25 @@ class _Run(Generic[Result]):
     asked: list[_Question]
     leaf: Leaf[Result]
     same: Any
+    error: Exception | None = None  # what it raised instead
+
+
+def _without_failures(runs: Sequence[_Run], depth: int) -> list[_Run]:
+    """The runs below a question but for guesses that never lead to a result. A path that fails where others of the same guess do not is
+    the author's to mend: its error is raised."""
+    if len(runs[0].asked) == depth:
+        return [run for run in runs if run.error is None]
+    question = runs[0].asked[depth]
+    by_answer: dict[int, list[_Run]] = {}
+    for run in runs:
+        by_answer.setdefault(run.asked[depth].taken, []).append(run)
+    kept = {answer: _without_failures(group, depth + 1) for answer, group in by_answer.items()}
+    good = [run for group in kept.values() for run in group]
+    if good and not question.tried:
+        for answer, group in kept.items():
+            if not group:
+                raise next(run.error for run in by_answer[answer] if run.error is not None)
+    return good
 
 
 _Tree = list[tuple[tuple[Expr, ...], _Run]]

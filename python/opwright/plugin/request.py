@@ -34,18 +34,25 @@ class TtirCache:
         self.made = 0
         if workspace is not None:
             try:
-                self._old = json.loads((workspace / self._INDEX).read_text())
+                found = json.loads((workspace / self._INDEX).read_text())
             except (OSError, ValueError):
-                self._old = {}
+                found = None
+            if isinstance(found, dict):
+                self._old = {key: path for key, path in found.items() if self._is_ours(path)}
 
     def get(self, key: str, path: str, make: Callable[[], str]) -> str:
-        """The text for a key, from the workspace where it has it. `path` is where it will be."""
-        text = self._read(key)
+        """The text for a key, from the workspace where it has it; an empty key has none. `path` is where it will be."""
+        text = self._read(key) if key else None
         if text is None:
             text = make()
             self.made += 1
         self._new[f"{key}.{hashlib.sha256(text.encode()).hexdigest()}"] = path
         return text
+
+    def _is_ours(self, path: Any) -> bool:
+        """Whether it is the name of a text in the workspace, and not of another file."""
+        parts = Path(path).parts if isinstance(path, str) else ()
+        return len(parts) == 2 and ".." not in parts and not Path(path).is_absolute() and path.endswith(".ttir")
 
     def _read(self, key: str) -> str | None:
         for full, path in self._old.items():
@@ -73,6 +80,7 @@ class Kernels:
 
     roots: list[Path]
     cache: TtirCache
+    sources: str = ""  # what all texts depend on: ttir.sources_key
     entries: list[dict[str, Any]] = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=dict)  # by path in the workspace
     constants: dict[str, np.ndarray] = field(default_factory=dict)  # by id
@@ -100,7 +108,8 @@ class Kernels:
             while position < len(launch.arguments) and launch.arguments[position].name == name:
                 params.append(_param(launch.arguments[position], variant))
                 position += 1
-        key = (id(launch.kernel), tuple(signature.items()), repr(sorted(launch.constants.items())), tuple(divisible),
+        constants = launch.constant_keys()
+        key = (id(launch.kernel), tuple(signature.items()), tuple(constants.items()), tuple(divisible),
                tuple(launch.options.items()))  # fmt: skip
         if key in self._ids:
             return self._ids[key]
@@ -108,9 +117,12 @@ class Kernels:
             self.roots.append(launch.file.parent)
         number = sum(entry["name"] == launch.name for entry in self.entries)
         path = f"{op}/{launch.name}.{number}.ttir"
-        made_of = repr((ttir.source_key(launch.kernel), launch.file.name, *key[1:]))
+        made_of = repr((self.sources, ttir.source_key(launch.kernel), launch.file.name, *key[1:]))
+        lasting = all(
+            isinstance(each, str) for each in constants.values()
+        )  # else the next build cannot know that it is the same
         text = self.cache.get(
-            hashlib.sha256(made_of.encode()).hexdigest(), path,
+            hashlib.sha256(made_of.encode()).hexdigest() if lasting else "", path,
             lambda: ttir.make_ttir(
                 launch.kernel, signature, launch.constants, divisible, roots=[launch.file.parent], **launch.options
             ),
@@ -156,6 +168,15 @@ class _Vars:
         """The var that has the condition's value."""
         return self._names.setdefault(show(condition), f"{INTERNAL}case{len(self._names)}")
 
+    def shortened(self, expr: Expr, depth: int = 0) -> Expr:
+        """The same expression, with the rest of a long selection as a var: a program keeps few values at a time."""
+        if not isinstance(expr, Op) or expr.op != "select":
+            return expr
+        test, first, rest = expr.args
+        rest = self.shortened(rest, depth + 1)
+        made = Op("select", (test, first, rest))
+        return Name(self.name(made)) if depth > 0 and depth % 8 == 0 else made
+
     def entries(self) -> list[list[str]]:
         return [[name, text] for text, name in self._names.items()]
 
@@ -165,6 +186,7 @@ def operator(traced: Traced, kernels: Kernels) -> dict[str, Any]:
     definition = traced.definition
     tensors = [*(tensor.name for tensor in definition.inputs), *(output.name for output in traced.outputs)]
     variables = [f"T{i}" for i in range(len(tensors))]
+    cases = _Vars()
     op: dict[str, Any] = {
         "name": definition.name, "namespace": definition.namespace, "version": definition.version, "doc": definition.doc,
         "typevars": [
@@ -177,7 +199,7 @@ def operator(traced: Traced, kernels: Kernels) -> dict[str, Any]:
             for tensor, variable in zip(definition.inputs, variables, strict=False)
         ],
         "outputs": [
-            _output(output, variable)
+            _output(output, variable, cases)
             for output, variable in zip(traced.outputs, variables[len(definition.inputs) :], strict=True)
         ],
         "attrs": [_attribute(attribute) for attribute in definition.attributes.values()],
@@ -190,13 +212,13 @@ def operator(traced: Traced, kernels: Kernels) -> dict[str, Any]:
             {"name": size.name, "output": written[size.name], "upper": show(size.upper), "typical": show(size.typical)}
             for size in traced.sizes
         ]
-    cases = _Vars()
     if traced.requirements:
         op["valid"], op["valid_text"] = _valid(traced.requirements, cases)
     if traced.cost:
         op["flops"], op["bytes"] = map(show, traced.cost)
+    aliases = {output.alias_of: output.name for output in traced.outputs if output.alias_of}
     op["plans"] = [
-        _plan(definition.name, row, tactic, kernels, cases)
+        _plan(definition.name, row, tactic, aliases, kernels, cases)
         for row, tactics in traced.tactics.items()
         for tactic in tactics
     ]
@@ -216,8 +238,12 @@ def _input(tensor: Any, variable: str, least_rank: int) -> dict[str, Any]:
     return entry | {flag: True for flag in ("optional", "host", "strided", "variadic") if getattr(tensor, flag)}
 
 
-def _output(output: Any, variable: str) -> dict[str, Any]:
-    entry = {"name": output.name, "type": variable, "shape": output.shape_expr.slices}
+def _output(output: Any, variable: str, cases: _Vars) -> dict[str, Any]:
+    entry = {
+        "name": output.name,
+        "type": variable,
+        "shape": output.shape_expr.map(lambda size: cases.shortened(size)).slices,
+    }
     if isinstance(output, SizeTensor):
         entry["size"] = True
     if output.alias_of:
@@ -249,13 +275,14 @@ def _valid(requirements: Sequence[Requirement], cases: _Vars) -> tuple[str, str]
     return last, "\n".join(texts)
 
 
-def _plan(op: str, row: int, tactic: Tactic, kernels: Kernels, cases: _Vars) -> dict[str, Any]:
+def _plan(op: str, row: int, tactic: Tactic, aliases: dict[str, str], kernels: Kernels, cases: _Vars) -> dict[str, Any]:
     plan: dict[str, Any] = {"combo": row, "device": "cpu", "tactic": tactic.id, "launches": []}
     workspace = []
+    # an input that is changed in place is the memory of its output
     for number, path in enumerate(tactic.paths):
         # of a single path the operator's condition is enough
         when = cases.name(path.condition) if path.condition and len(tactic.paths) > 1 else ""
-        names = {
+        names = aliases | {
             space.name: space.name if number == 0 else f"{space.name}_{number}" for space in path.result.workspaces
         }
         for space in path.result.workspaces:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from opwright.errors import InputError
@@ -32,6 +32,7 @@ class ShapeExprs:
         self.first, self.last = cut if cut is not None else (len(self.head), len(self.tail))
         self.tensor = "" if sizes is not None and not tensor else tensor
         self.name = name
+        self.origin: ShapeExprs | None = None  # for any rank, where a path has asked for the rank
 
     @classmethod
     def from_tuple(cls, sizes: Sequence[Any]) -> ShapeExprs:
@@ -48,14 +49,24 @@ class ShapeExprs:
     def _fix(self, rank: int) -> None:
         if rank < self.first + self.last:
             raise InputError(f"{self.tensor!r} has rank {rank}, expected {self.first + self.last} or more")
+        self.origin = ShapeExprs(self.head, self.tensor, self.tail, cut=(self.first, self.last))
         middle = [SymInt(Dim(self.tensor, axis)) for axis in range(self.first, rank - self.last)]
         self.head, self.tail, self.tensor = [*self.head, *middle, *self.tail], [], ""
 
     def copy(self) -> ShapeExprs:
         """One that can be changed on its own."""
         if not self.any_rank:
-            return ShapeExprs(list(self.head))
+            made = ShapeExprs(list(self.head))
+            made.origin = self.origin
+            return made
         return ShapeExprs(self.head, self.tensor, self.tail, cut=(self.first, self.last))
+
+    def map(self, change: Callable[[Expr], Expr]) -> ShapeExprs:
+        """A shape whose own sizes are changed."""
+        made = self.copy()
+        made.head = [SymInt(change(size.expr)) for size in made.head]
+        made.tail = [SymInt(change(size.expr)) for size in made.tail]
+        return made
 
     @property
     def slices(self) -> list[str]:
@@ -124,6 +135,8 @@ class ShapeExprs:
 
     def __setitem__(self, index: Any, size: Any) -> None:
         axis = self._axis(index)
+        if not self.any_rank:
+            self.origin = None
         if self.any_rank:
             self.expand(axis + 1 if axis >= 0 else 0, -axis if axis < 0 else 0)
         (self.tail if self.any_rank and axis < 0 else self.head)[axis] = as_int(size)
@@ -200,6 +213,8 @@ def rank_of(tensor: str) -> int:
 
 def merge(shapes: Sequence[tuple[Expr | None, ShapeExprs]], what: str) -> ShapeExprs:
     """One shape of those that an output has under these conditions, of which the last needs none."""
+    if len({len(shape) for _, shape in shapes if not shape.any_rank}) > 1:
+        shapes = [(test, shape.origin or shape) for test, shape in shapes]
     first = shapes[0][1]
     if all(shape.any_rank for _, shape in shapes):
         head, tail = max(len(shape.head) for _, shape in shapes), max(len(shape.tail) for _, shape in shapes)

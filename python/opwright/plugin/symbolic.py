@@ -135,12 +135,12 @@ class SymInt:
             return self.expr.value != 0
         if not paths.exploring():
             self._unknown("as a Python condition")
-        _no_counted_size(self.expr)
+        no_counted_size(self.expr)
         test = self.expr if self.is_condition else Op("!=", (self.expr, Num(0)))
         return paths.ask(f"if {show(test)}", lambda: [Option(True, test), Option(False, Op("not", (test,)))])
 
     def _decide(self, leaf: Expr) -> Any:
-        _no_counted_size(leaf)
+        no_counted_size(leaf)
         value = paths.known().value(leaf) if paths.known() else None
         if value is None:
             self._unknown("as a Python integer")
@@ -317,15 +317,15 @@ def evaluate(expr: Expr, leaf: Callable[[Expr], Any]) -> Any:
         raise InputError(f"{show(expr)!r} has no value: {e}") from None
 
 
-def _no_counted_size(expr: Expr) -> None:
+def no_counted_size(expr: Expr, use: str = "as a Python value") -> None:
     """Launches are chosen before a kernel has counted."""
     if isinstance(expr, Name) and expr.name.startswith(COUNTED):
         raise InputError(
-            "a size that the kernel counts is used as a Python value, but the launches of a call are chosen before it is known",
+            f"a size that the kernel counts is used {use}, but the launches of a call are chosen before it is known",
             hint="use it in grids and arguments, behind sizes_known()",
         )
     for operand in expr.args if isinstance(expr, Op) else ():
-        _no_counted_size(operand)
+        no_counted_size(operand, use)
 
 
 def is_float(value: Any) -> bool:
@@ -451,10 +451,10 @@ def one_of(expression: Any, values: Sequence[int], text: str = "") -> int:
         return number.expr.value
     if not paths.exploring():
         raise InputError("found one_of outside of a definition, expected it in register or aot_impl")
-    _no_counted_size(number.expr)
+    no_counted_size(number.expr)
     options = [Option(int(choice), Op("==", (number.expr, choice.expr))) for choice in choices]
     refusal = text or f"{show(number.expr)} is none of {', '.join(str(int(choice)) for choice in choices)}"
-    return paths.ask(f"one_of {show(number.expr)}", lambda: options, otherwise=refusal)
+    return paths.ask(f"one_of {show(number.expr)} {list(map(int, choices))}", lambda: options, otherwise=refusal)
 
 
 def negative_axis(index: SymInt, tensor: str) -> int:

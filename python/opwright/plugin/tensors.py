@@ -15,7 +15,7 @@ from opwright.plugin import paths
 from opwright.plugin.combinations import DataType, dtype_of
 from opwright.plugin.paths import Option
 from opwright.plugin.shapes import ShapeExprs
-from opwright.plugin.symbolic import COUNTED, SymFloat, SymInt, as_int
+from opwright.plugin.symbolic import COUNTED, SymFloat, SymInt, as_int, no_counted_size
 
 # Workspaces that the running aot_impl has asked for, and sizes that the running register has declared.
 _workspaces: ContextVar[list[Workspace]] = ContextVar("_workspaces")
@@ -198,6 +198,8 @@ def workspace(shape: Sequence[Any] | ShapeExprs, dtype: Any, zero: bool = False)
     if found is None:
         raise InputError("found a workspace outside of aot_impl, expected it beside the launches that use it")
     sizes = ShapeExprs.from_tuple(list(shape))
+    for size in sizes:
+        no_counted_size(size.expr, "for a workspace")
     found.append(Workspace(f"opw_workspace{len(found)}", sizes, dtype_of(dtype), zero))
     return found[-1]
 

@@ -18,7 +18,7 @@ from opwright.plugin.paths import Leaf, Option, Requirement, explore
 from opwright.plugin.quick import as_launch, compiling
 from opwright.plugin.shapes import merge as merge_shapes
 from opwright.plugin.shapes import rank_of
-from opwright.plugin.symbolic import as_int
+from opwright.plugin.symbolic import COUNTED, as_int
 from opwright.plugin.tensors import Size, SizeTensor, TensorDesc, TensorList, Workspace, input_desc, sizes, workspaces
 
 
@@ -31,8 +31,10 @@ class Plan:
 
     def facts(self) -> list[Any]:
         """All that makes one plan another."""
-        kernels = [id(step.kernel) for step in self.steps if isinstance(step, Launch)]
-        return [repr(self.steps), kernels, [(repr(space), space.zero) for space in self.workspaces]]
+        return [
+            [step.facts() if isinstance(step, Launch) else repr(step) for step in self.steps],
+            [(repr(space), space.zero) for space in self.workspaces],
+        ]
 
 
 @dataclass
@@ -56,6 +58,11 @@ class Traced:
     tactics: dict[int, list[Tactic]]  # by combination
     cost: tuple[Expr, Expr] | None = None
     least_ranks: dict[str, int] = field(default_factory=dict)  # of inputs of any rank
+
+    def kernels(self) -> list[Any]:
+        """The @triton.jit functions that are launched."""
+        plans = [path.result for tactics in self.tactics.values() for tactic in tactics for path in tactic.paths]
+        return [step.kernel for plan in plans for step in plan.steps if isinstance(step, Launch)]
 
 
 @dataclass
@@ -114,6 +121,10 @@ def trace(definition: Definition) -> Traced:
         registered = explore(lambda: _register(definition), known, same=_Registered.facts)
         least_ranks = _least_ranks(definition, registered.leaves)
         outputs = _merge_outputs(definition, registered.leaves)
+        for output in outputs:  # shapes of several paths in one read the axes of all
+            if output.shape_expr.any_rank:
+                tensor, shape = output.shape_expr.tensor.partition("[")[0], output.shape_expr
+                least_ranks[tensor] = max(least_ranks.get(tensor, 0), shape.first + shape.last)
         combinations = _combinations(definition, outputs, known)
         requirements = [
             Requirement(leaf.conditions, test, text)
@@ -180,6 +191,16 @@ def _register(definition: Definition) -> _Registered:
                 f"register returned {output!r}, expected a TensorDesc of its own for each output",
                 where=definition.where, hint="x.like(), or opwright.plugin.from_shape_expr((n, m), dtype)",
             )  # fmt: skip
+    twice = [output for i, output in enumerate(outputs) if any(output is other for other in outputs[:i])]
+    if twice:
+        raise InputError("register returned one TensorDesc twice, expected one of its own for each output",
+                         where=definition.where, hint="x.like() for each")  # fmt: skip
+    for output in outputs:
+        if any(tensor.name == output.alias_of and tensor.strided for tensor in definition.inputs):
+            raise InputError(
+                f"the input {output.alias_of!r} is strided and changed in place, expected one or the other: outputs are row-major",
+                where=definition.where,
+            )
     names = definition.output_names or default_names(len(outputs))
     if len(names) != len(outputs) or len(set(names)) != len(names) or set(names) & {i.name for i in definition.inputs}:
         raise InputError(
@@ -361,7 +382,38 @@ def _plan(definition: Definition, row: Combination, tactic: int) -> Plan:
             f"{definition.id}: aot_impl has sizes_known, expected it once, in an operator with a size_tensor",
             where=definition.where,
         )
+    _check_counting(definition, registered, steps)
     return Plan(steps, spaces)
+
+
+def _check_counting(definition: Definition, registered: _Registered, steps: Sequence[Any]) -> None:
+    """That counted sizes are written before they are used, and that what is filled is no input."""
+    inputs = {tensor.name for tensor in definition.inputs}
+    written: set[str] = set()
+    known = False
+    counts = {output.name for output in registered.outputs if isinstance(output, SizeTensor)}
+    for step in steps:
+        if isinstance(step, SizesKnown):
+            known = True
+            missing = counts - written
+            if missing:
+                raise InputError(f"{definition.id}: nothing before sizes_known() writes {min(missing)!r}, expected a launch that does",
+                                 where=definition.where)  # fmt: skip
+        elif isinstance(step, Fill):
+            if step.tensor in inputs:
+                raise InputError(f"{definition.id}: zero of the input {step.tensor!r}, expected one of outputs, or a workspace",
+                                 where=definition.where)  # fmt: skip
+        else:
+            written |= {argument.text for argument in step.arguments if argument.pointer}
+            texts = [*step.grid, *(argument.text for argument in step.arguments if not argument.pointer)]
+            if not known and any(COUNTED in text for text in texts):
+                raise InputError(
+                    f"{definition.id}: a launch of {step.name!r} uses a size that is counted, expected sizes_known() before it",
+                    where=definition.where,
+                )
+    if counts - written:
+        raise InputError(f"{definition.id}: no launch writes {min(counts - written)!r}, expected one that counts",
+                         where=definition.where)  # fmt: skip
 
 
 def _cost(definition: Definition, outputs: Sequence[TensorDesc], known: Known) -> tuple[Expr, Expr] | None:

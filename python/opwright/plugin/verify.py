@@ -167,15 +167,16 @@ def _inputs(definition: Definition, combination: Combination, random: np.random.
         known = definition.ranks.get(tensor.name)
         rank = tensor.rank if tensor.rank is not None else int(random.choice(known)) if known else any_rank
         shape = tuple(int(random.choice(_SIZES)) if random.random() < 0.1 else size for size in sizes[16 - rank :])
-        inputs.append(_array(dtype, shape, random, tensor.host))
+        inputs.append(_array(dtype, shape, random, tensor.host, tensor.strided))
         for _ in range(int(random.choice(tensor.counts)) - 1 if tensor.counts else 0):
             own = (int(random.choice(_SIZES)), *shape[1:]) if random.random() < 0.5 and shape else shape
-            inputs.append(_array(dtype, own, random, tensor.host))
+            inputs.append(_array(dtype, own, random, tensor.host, tensor.strided))
     return inputs
 
 
-def _array(dtype: DType, shape: tuple[int, ...], random: np.random.Generator, host: bool) -> np.ndarray:
-    """Small numbers, a part of them zero, that every type has; sometimes at an address that is not a multiple of 16."""
+def _array(dtype: DType, shape: tuple[int, ...], random: np.random.Generator, host: bool, strided: bool) -> np.ndarray:
+    """Small numbers, a part of them zero, that every type has; sometimes at an address that is not a multiple of 16, and with strides
+    where the input takes any."""
     count = int(np.prod(shape, dtype=np.int64))
     if host or dtype.kind in ("int", "uint"):
         numbers = random.integers(0 if host or dtype.kind == "uint" else -8, 9, count)
@@ -186,7 +187,14 @@ def _array(dtype: DType, shape: tuple[int, ...], random: np.random.Generator, ho
     start = int(random.integers(0, 2))
     memory = np.empty(count + start, numpy_type(dtype))
     memory[start:] = numbers.astype(memory.dtype)
-    return memory[start:].reshape(shape)
+    array = memory[start:].reshape(shape)
+    if not strided or not shape or random.random() < 0.3:
+        return array
+    if len(shape) > 1 and random.random() < 0.5:
+        return np.asfortranarray(array)
+    wide = np.zeros((*shape[:-1], 2 * shape[-1]), array.dtype)
+    wide[..., ::2] = array
+    return wide[..., ::2]
 
 
 def _value(attribute: Any, random: np.random.Generator) -> Any:
