@@ -101,6 +101,7 @@ inline opw_attr_value_t Value::as(const opw_attr_t &declared, const std::string 
       "nothing",  "an integer",         "a float",          "a bool",          "a text",
       "bytes",    "a list of integers", "a list of floats", "a list of bools", "a list of texts",
       "a tensor", "a choice",           "an element type"};
+  static_assert(std::size(kKinds) == OPW_ATTR_KINDS);
   if (const auto *integer = std::get_if<int64_t>(&held); integer && declared.kind == OPW_ATTR_FLOAT)
     held = static_cast<double>(*integer);
   if (const auto *integers = std::get_if<std::vector<int64_t>>(&held); integers && declared.kind == OPW_ATTR_FLOATS)
@@ -115,20 +116,21 @@ inline opw_attr_value_t Value::as(const opw_attr_t &declared, const std::string 
     std::vector<std::string_view> names(declared.choices, declared.choices + declared.choice_count);
     for (size_t i = 1; !isChoice && i < std::size(detail::kDTypes); ++i) // 0 is no type
       names.emplace_back(detail::kDTypes[i].name);
-    const std::string text(v.u.s, v.count);
+    const std::string text(v.u.s, v.count), quote(isChoice, '\'');
     const auto at = std::find(names.begin(), names.end(), text);
     if (at == names.end()) {
       std::string all;
       for (std::string_view name : names)
-        all += (all.empty() ? "" : ", ") + std::string(name);
-      throw Error(OPW_E_ARGUMENT, found + "'" + text + "', expected one of: " + all);
+        all += (all.empty() ? "" : ", ") + quote + std::string(name) + quote;
+      throw Error(OPW_E_ARGUMENT,
+                  found + "'" + text + "', expected " + (isChoice ? "one of " : "an element type: ") + all);
     }
     v = {declared.kind, 0, {}};
     v.u.i = at - names.begin() + !isChoice;
   }
   if (v.kind != declared.kind)
     throw Error(OPW_E_ARGUMENT, found + kKinds[v.kind] + ", expected " +
-                                    (declared.kind < std::size(kKinds) ? kKinds[declared.kind] : "another kind"));
+                                    (declared.kind < OPW_ATTR_KINDS ? kKinds[declared.kind] : "another kind"));
   return v;
 }
 

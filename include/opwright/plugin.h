@@ -118,7 +118,8 @@ enum {
   OPW_ATTR_STRINGS = 9,
   OPW_ATTR_TENSOR = 10,
   OPW_ATTR_ENUM = 11, /* i = index into choices; hosts pass the string */
-  OPW_ATTR_DTYPE = 12
+  OPW_ATTR_DTYPE = 12,
+  OPW_ATTR_KINDS = 13 /* how many there are */
 };
 
 typedef struct opw_attr_value_t { /* leaf, 16 bytes */

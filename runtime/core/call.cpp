@@ -11,7 +11,8 @@ namespace {
 const char *kindName(uint32_t kind) {
   static const char *const kNames[] = {"nothing", "int",   "float",   "bool",   "string", "bytes", "ints",
                                        "floats",  "bools", "strings", "tensor", "enum",   "dtype"};
-  return kind < sizeof kNames / sizeof *kNames ? kNames[kind] : "unknown";
+  static_assert(sizeof kNames / sizeof *kNames == OPW_ATTR_KINDS);
+  return kind < OPW_ATTR_KINDS ? kNames[kind] : "unknown";
 }
 
 opw_status_t bindAttrs(Frame &f, opw_error_t *error) {

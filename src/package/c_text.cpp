@@ -74,6 +74,7 @@ constexpr Named kAttrKinds[] = {{OPW_ATTR_NONE, "NONE"},       {OPW_ATTR_INT, "I
                                 {OPW_ATTR_INTS, "INTS"},       {OPW_ATTR_FLOATS, "FLOATS"}, {OPW_ATTR_BOOLS, "BOOLS"},
                                 {OPW_ATTR_STRINGS, "STRINGS"}, {OPW_ATTR_TENSOR, "TENSOR"}, {OPW_ATTR_ENUM, "ENUM"},
                                 {OPW_ATTR_DTYPE, "DTYPE"}};
+static_assert(std::size(kAttrKinds) == OPW_ATTR_KINDS);
 constexpr Named kSegments[] = {
     {OPW_SEG_DIM, "DIM"}, {OPW_SEG_SLICE, "SLICE"}, {OPW_SEG_ATTR, "ATTR"}, {OPW_SEG_VALUES, "VALUES"}};
 constexpr Named kArguments[] = {{OPW_ARG_POINTER, "POINTER"},   {OPW_ARG_STRIDE, "STRIDE"},

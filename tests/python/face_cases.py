@@ -190,7 +190,7 @@ def refusals() -> Iterator[Case]:
     )
     yield case(
         "unknown choice",
-        "attribute '?mode'?.*('round', expected one of|found choice 2 of 2)",
+        "attribute mode: found ('round', expected one of 'near', 'far'|choice 2 of 2)",
         "sample::attributes",
         [],
         {"mode": "round"},

@@ -15,6 +15,7 @@ onnx = pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")
 
 from onnx import TensorProto, helper  # noqa: E402
+from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument  # noqa: E402
 from package_kit import kernel_object, package  # noqa: E402
 
 TYPES = {
@@ -392,11 +393,9 @@ def test_attributes_of_every_kind(kit: Path, given: dict, values: list[int], sha
         ({"i": 1.5}, "attribute i: found a float, expected an int"),
         ({"mode": "round"}, "attribute mode: found 'round', expected one of 'near', 'far'"),
         ({"mode": 1}, "attribute mode: found an int, expected a string"),
-        (
-            {"type": "float99"},
-            "attribute type: found 'float99', expected an element type: a name such as 'float32', or a number of ONNX",
-        ),
-        ({"type": 99}, "attribute type: found 99, expected an element type"),
+        ({"type": "float99"}, "attribute type: found 'float99', expected an element type: bool, i8, i16, i32, i64,"),
+        ({"type": 99}, "attribute type: found 99, expected an element type: its name, or its number in ONNX"),
+        ({"type": 2**32 + 1}, "attribute type: found 4294967297, expected an element type"),
         ({"type": [1.0]}, "attribute type: found floats, expected the name of an element type"),
         ({"ints": "ab"}, "attribute ints: found a string, expected ints"),
         ({"ints": [1.5]}, "attribute ints: found floats, expected ints"),
@@ -410,6 +409,12 @@ def test_bad_attributes(kit: Path, given: dict, text: str) -> None:
     with pytest.raises(Exception) as caught:
         kit_session(kit, "attributes", {}, ["out", "shaped"], **as_attributes(given))
     assert f"sample::attributes: {text}" in str(caught.value)
+
+
+def test_a_size_that_overflows_is_an_invalid_argument(kit: Path) -> None:
+    s = kit_session(kit, "repeat", {"x": ("f32", ["n"]), "times": ("i64", [])}, ["out"])
+    with pytest.raises(InvalidArgument, match="sample::repeat: out: instruction 2 .MUL. overflows"):
+        s.run(None, {"x": f32(1, 2), "times": np.array(2**62)})
 
 
 def test_optional_inputs_and_outputs(kit: Path) -> None:

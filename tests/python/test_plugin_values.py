@@ -170,7 +170,7 @@ def test_attributes_of_every_kind_and_an_optional_input(library):
     # 0.1 as a double, not as fp32
     found = library.combine(wide, kind="MULTIPLY", scales=[3.0, 0.1])
     np.testing.assert_allclose(found, wide * (3.0 * 0.1) + 0.05, rtol=0, atol=2.0**-53)  # one rounding, or two
-    with pytest.raises(ValueError, match="attribute 'mode' is 'product', expected one of 'fma', 'sum'"):
+    with pytest.raises(ValueError, match="attribute mode: found 'product', expected one of 'fma', 'sum'"):
         library.combine(x, mode="product")
     with pytest.raises(PluginError, match="scales are not two numbers"):
         library.combine(x, scales=[1.0])

@@ -317,7 +317,7 @@ def test_wrong_kinds_of_attributes(module, name) -> None:
 def test_values_that_an_attribute_does_not_have(module) -> None:
     cases = [
         (5, "nea", "attribute mode: found 'nea', expected one of 'near', 'far away'"),
-        (6, "float99", "attribute kind: found 'float99', expected one of bool, i8, i16, i32, i64, u8, u16, u32, u64, f16, bf16, f32, f64, "
+        (6, "float99", "attribute kind: found 'float99', expected an element type: bool, i8, i16, i32, i64, u8, u16, u32, u64, f16, bf16, f32, f64, "
             "f8e4m3fn, f8e5m2, f8e4m3fnuz, f8e5m2fnuz, f8e4m3b11fnuz, f8e8m0"),
         (11, [1, 2, 3], "attribute pair: found 3 elements, expected 2"),
         (2, None, "attribute count is missing and has no default"),

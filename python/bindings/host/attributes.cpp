@@ -1,5 +1,7 @@
 #include "attributes.h"
 
+#include "core/attribute.h"
+
 #include <cstring>
 
 namespace opw::host {
@@ -86,20 +88,14 @@ bool readText(const Source &from, const char *&out, uint32_t *length) {
 
 bool readChoice(const opw_attr_t &attr, const Source &from, int64_t &out) {
   const char *text = nullptr;
-  if (!readText(from, text, nullptr))
+  uint32_t length = 0;
+  if (!readText(from, text, &length))
     return false;
-  for (uint32_t i = 0; i < attr.choice_count; ++i)
-    if (strcmp(attr.choices[i], text) == 0) {
-      out = i;
-      return true;
-    }
-  Ref choices(PyUnicode_FromString(""));
-  for (uint32_t i = 0; choices && i < attr.choice_count; ++i)
-    choices = Ref(PyUnicode_FromFormat("%U%s'%s'", choices.get(), i ? ", " : "", attr.choices[i]));
-  if (choices)
-    PyErr_Format(PyExc_ValueError, "%U: attribute '%s' is %R, expected one of %U", from.op, from.name, from.value,
-                 choices.get());
-  return false;
+  out = runtime::choiceOf(attr, text, length);
+  if (out < 0)
+    PyErr_Format(PyExc_ValueError, "%U: attribute %s: found %R, expected %s", from.op, from.name, from.value,
+                 runtime::expectedChoice(attr).str());
+  return out >= 0;
 }
 
 bool readDtype(const Source &from, int64_t &out) {
@@ -113,7 +109,7 @@ bool readDtype(const Source &from, int64_t &out) {
   if (out > 0)
     return true;
   PyErr_Format(PyExc_ValueError,
-               "%U: attribute '%s' is %R, expected an element type: a dtype of NumPy or torch, or a name such as "
+               "%U: attribute %s: found %R, expected an element type: a dtype of NumPy or torch, or a name such as "
                "'float32' or 'f32'",
                from.op, from.name, from.value);
   return false;

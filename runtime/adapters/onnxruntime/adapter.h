@@ -16,7 +16,7 @@ inline const Operator &of(const CustomOp *op) { return *static_cast<const Operat
 
 /// Element types: ONNX Runtime's number and ours. kUndefined and OPW_NONE where there is no counterpart.
 int elementType(opw_dtype_t dtype);
-opw_dtype_t dtypeOf(int elementType);
+opw_dtype_t dtypeOf(int64_t elementType);
 
 /// The type of an input or output when all combinations agree, else kUndefined (any type).
 int commonType(const opw_op_t *op, const opw_io_t &io);
@@ -60,7 +60,8 @@ private:
 
   void *keep(void *memory);
   bool readList(const opw_attr_t &attr, const Api &api, const Source &source, const void *ctx, opw_attr_value_t *value);
-  bool readOne(const opw_attr_t &attr, const Api &api, const Source &source, const void *ctx, opw_attr_value_t *value);
+  bool readOne(const opw_attr_t &attr, const Api &api, const Source &source, const void *ctx, opw_attr_value_t *value,
+               const char **name);
 };
 
 extern const Attributes::Source kKernelAttributes; // ctx: KernelInfo

@@ -1,5 +1,6 @@
 #include "adapters/onnxruntime/adapter.h"
 
+#include "core/attribute.h"
 #include "core/dtype.h"
 #include "core/error.h"
 
@@ -173,7 +174,9 @@ template <typename T> bool listOfTensor(const Attributes::Source &source, const 
               (*count == 0 || api.ok(kGetTensorMutableData, value, &elements));
   if (good)
     *data = static_cast<T *>(calloc(*count + 1, sizeof(T)));
-  for (size_t i = 0; *data && i < *count; ++i)
+  if (!*data)
+    *count = 0;
+  for (size_t i = 0; i < *count; ++i)
     (*data)[i] = read(elements, dtypeOf(type), static_cast<int64_t>(i));
   if (shape)
     api.get<void>(kReleaseTensorInfo, shape);
@@ -237,7 +240,25 @@ const char *expectedKind(uint32_t kind) {
                                        "a tensor",
                                        "a string",
                                        "the name of an element type"};
-  return kind < sizeof kNames / sizeof *kNames ? kNames[kind] : "unknown";
+  static_assert(sizeof kNames / sizeof *kNames == OPW_ATTR_KINDS);
+  return kind < OPW_ATTR_KINDS ? kNames[kind] : "unknown";
+}
+
+/// A choice or an element type as its number: of its name, or of ONNX's number in the value where `name` is null.
+opw_status_t resolve(const opw_op_t *op, const opw_attr_t &attr, const char *name, opw_attr_value_t *v,
+                     opw_error_t *error) {
+  if (name)
+    return attr.kind == OPW_ATTR_ENUM ? runtime::readChoice(op, attr, name, strlen(name), &v->u.i, error)
+                                      : runtime::readDtype(op, attr, name, strlen(name), &v->u.i, error);
+  if (attr.kind != OPW_ATTR_DTYPE)
+    return OPW_OK;
+  int64_t number = v->u.i;
+  v->u.i = dtypeOf(number);
+  return v->u.i != OPW_NONE
+             ? OPW_OK
+             : runtime::failOp(error, OPW_E_ARGUMENT, op,
+                               "attribute %s: found %lld, expected an element type: its name, or its number in ONNX",
+                               attr.name, static_cast<long long>(number));
 }
 
 } // namespace
@@ -327,8 +348,9 @@ bool Attributes::readList(const opw_attr_t &attr, const Api &api, const Source &
   return v->u.bytes != nullptr;
 }
 
+/// What the node has for an attribute; of a choice and of an element type the name, where it has one.
 bool Attributes::readOne(const opw_attr_t &attr, const Api &api, const Source &source, const void *ctx,
-                         opw_attr_value_t *v) {
+                         opw_attr_value_t *v, const char **name) {
   size_t count = 0;
   int64_t integer = 0;
   float number = 0;
@@ -350,10 +372,8 @@ bool Attributes::readOne(const opw_attr_t &attr, const Api &api, const Source &s
     v->u.f = static_cast<double>(integer);
     return true;
   case OPW_ATTR_DTYPE:
-    if (source.integer(ctx, api, attr.name, &integer)) { // as ONNX's own operators have it
-      v->u.i = dtypeOf(static_cast<int>(integer));
+    if (source.integer(ctx, api, attr.name, &v->u.i)) // as ONNX's own operators have it
       return true;
-    }
     [[fallthrough]];
   case OPW_ATTR_STRING:
   case OPW_ATTR_BYTES:
@@ -363,20 +383,12 @@ bool Attributes::readOne(const opw_attr_t &attr, const Api &api, const Source &s
     text = static_cast<char *>(keep(text));
     if (!have || !text)
       return false;
-    v->u.s = text;
-    v->count = static_cast<uint32_t>(count);
-    if (attr.kind == OPW_ATTR_DTYPE) {
-      v->count = 0;
-      v->u.i = runtime::dtypeByName(text, strlen(text));
+    if (attr.kind == OPW_ATTR_ENUM || attr.kind == OPW_ATTR_DTYPE) {
+      *name = text;
       return true;
     }
-    if (attr.kind == OPW_ATTR_ENUM) {
-      v->count = 0;
-      v->u.i = -1;
-      for (uint32_t c = 0; c < attr.choice_count; ++c)
-        if (strcmp(attr.choices[c], text) == 0)
-          v->u.i = c;
-    }
+    v->u.s = text;
+    v->count = static_cast<uint32_t>(count);
     return true;
   }
   case OPW_ATTR_INTS:
@@ -397,22 +409,11 @@ opw_status_t Attributes::read(const opw_op_t *op, const Api &api, const Source &
       return runtime::failOp(error, OPW_E_UNSUPPORTED, op,
                              "attribute %s is a list of strings, which ONNX Runtime gives to custom ops from 1.25 on",
                              attr.name);
-    if (readOne(attr, api, source, ctx, &list[i])) {
-      bool unknown =
-          (attr.kind == OPW_ATTR_ENUM && list[i].u.i < 0) || (attr.kind == OPW_ATTR_DTYPE && list[i].u.i == OPW_NONE);
-      if (!unknown)
-        continue;
-      runtime::Text choices;
-      for (uint32_t c = 0; c < attr.choice_count; ++c)
-        choices.add("%s'%s'", c ? ", " : "one of ", attr.choices[c]);
-      if (attr.kind == OPW_ATTR_DTYPE)
-        choices.add("an element type: a name such as 'float32', or a number of ONNX");
-      int64_t number = 0;
-      if (source.integer(ctx, api, attr.name, &number))
-        return runtime::failOp(error, OPW_E_ARGUMENT, op, "attribute %s: found %lld, expected %s", attr.name,
-                               static_cast<long long>(number), choices.str());
-      return runtime::failOp(error, OPW_E_ARGUMENT, op, "attribute %s: found '%s', expected %s", attr.name,
-                             static_cast<const char *>(blocks->memory), choices.str());
+    const char *name = nullptr;
+    if (readOne(attr, api, source, ctx, &list[i], &name)) {
+      if (opw_status_t s = resolve(op, attr, name, &list[i], error))
+        return s;
+      continue;
     }
     list[i] = {};
     if (const char *found = kindThere(source, ctx, api, attr.name))

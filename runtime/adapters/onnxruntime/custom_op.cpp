@@ -104,7 +104,7 @@ int elementType(opw_dtype_t dtype) {
   return kUndefined;
 }
 
-opw_dtype_t dtypeOf(int element) {
+opw_dtype_t dtypeOf(int64_t element) {
   for (const Type &t : kTypes)
     if (t.element == element)
       return t.dtype;
@@ -129,6 +129,7 @@ Status *errorOf(const Api &api, opw_status_t status, const char *text) {
   case OPW_E_DTYPE:
   case OPW_E_SHAPE:
   case OPW_E_LAYOUT:
+  case OPW_E_OVERFLOW: // of the sizes or values that were given
     code = kInvalidArgument;
     break;
   case OPW_E_UNSUPPORTED:

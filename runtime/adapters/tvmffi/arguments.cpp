@@ -1,5 +1,6 @@
 #include "adapters/tvmffi/arguments.h"
 
+#include "core/attribute.h"
 #include "core/dtype.h"
 #include "core/error.h"
 
@@ -73,7 +74,8 @@ Kind kindOf(uint32_t kind) {
                                     {"Tensor", "a tensor"},
                                     {"str", "a str"},
                                     {"dtype", "a dtype or its name"}};
-  return kind < sizeof kKinds / sizeof *kKinds ? kKinds[kind] : Kind{"?", "a value of a kind that is not known here"};
+  static_assert(sizeof kKinds / sizeof *kKinds == OPW_ATTR_KINDS);
+  return kind < OPW_ATTR_KINDS ? kKinds[kind] : Kind{"?", "a value of a kind that is not known here"};
 }
 
 // ---- arity
@@ -224,25 +226,12 @@ private:
            kindOf(attr.kind).expected);
     return kTypeError;
   }
-  const char *wrongText(ByteArray found, const Text &known) const {
-    failOp(error, OPW_E_ARGUMENT, op, "attribute %s: found '%.*s', expected one of %s", attr.name,
-           static_cast<int>(found.size < 64 ? found.size : 64), found.data, known.str());
-    return kValueError;
-  }
 
   const char *choice(const Any &a, int64_t *index) const {
     if (!isStr(a))
       return wrong(a);
     ByteArray text = textIn(a);
-    for (uint32_t c = 0; c < attr.choice_count; ++c)
-      if (strlen(attr.choices[c]) == text.size && memcmp(attr.choices[c], text.data, text.size) == 0) {
-        *index = c;
-        return nullptr;
-      }
-    Text known;
-    for (uint32_t c = 0; c < attr.choice_count; ++c)
-      known.add("%s'%s'", c ? ", " : "", attr.choices[c]);
-    return wrongText(text, known);
+    return runtime::readChoice(op, attr, text.data, text.size, index, error) == OPW_OK ? nullptr : kValueError;
   }
 
   const char *dtype(const Any &a, int64_t *value) const {
@@ -262,13 +251,7 @@ private:
     if (!isStr(a))
       return wrong(a);
     ByteArray text = textIn(a);
-    *value = runtime::dtypeByName(text.data, text.size);
-    if (*value != OPW_NONE)
-      return nullptr;
-    Text known;
-    for (opw_dtype_t d = 1; d < runtime::kDtypeCount; ++d)
-      known.add("%s%s", d > 1 ? ", " : "", runtime::dtypeInfo(d).name);
-    return wrongText(text, known);
+    return runtime::readDtype(op, attr, text.data, text.size, value, error) == OPW_OK ? nullptr : kValueError;
   }
 
   /// A list of ints, floats, bools or strs, copied into the words of the call.
