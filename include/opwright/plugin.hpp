@@ -96,15 +96,20 @@ public:
         return arrays[i];
       known += (i ? ", " : "") + std::string(names[i]);
     }
-    throw Error(OPW_E_ARGUMENT, "found no output '" + std::string(name) + "', expected one of: " + known);
+    throw Error(OPW_E_ARGUMENT, op + ": found no output '" + std::string(name) + "', expected one of: " + known);
   }
   auto begin() noexcept { return arrays.begin(); }
   auto end() noexcept { return arrays.end(); }
   operator Array() && { return std::move(std::move(*this).take<1>()[0]); }
   /// `auto [values, indices] = op({x}).take<2>();`
   template <size_t N> std::array<Array, N> take() && {
-    if (arrays.size() != N)
-      throw Error(OPW_E_ARGUMENT, "found " + std::to_string(arrays.size()) + " outputs, expected " + std::to_string(N));
+    if (const size_t found = arrays.size(); found != N) {
+      std::string known;
+      for (std::string_view name : names)
+        known += (known.empty() ? ", or one by its name: " : ", ") + std::string(name);
+      throw Error(OPW_E_ARGUMENT, op + ": found " + std::to_string(found) + " outputs, expected " + std::to_string(N) +
+                                      "; use take<" + std::to_string(found) + ">()" + known);
+    }
     std::array<Array, N> all;
     std::move(arrays.begin(), arrays.end(), all.begin());
     return all;
@@ -112,6 +117,7 @@ public:
 
 private:
   friend class Call;
+  std::string op;
   std::vector<Array> arrays;
   std::vector<std::string_view> names;
 };
@@ -409,6 +415,7 @@ inline Results Call::compute() {
     }
   } const restore{*this, wanted};
   Results results;
+  results.op = name();
   bool counted = false;
   for (size_t o = 0; o < types.size(); ++o) {
     const bool known = types[o].shape.known();

@@ -445,8 +445,11 @@ TEST(PluginFace, RefusalsComeAsErrors) {
   EXPECT_EQ(refusal([&] { y.values<float>(); }), "1: found an array that was moved away, expected one with elements");
   y = std::move(moved);
   EXPECT_EQ(refusal([&] { y.item<float>(); }), "3: found the shape [4], expected one element");
-  EXPECT_EQ(refusal([&] { scale({y}).take<2>(); }), "1: found 1 outputs, expected 2");
-  EXPECT_EQ(refusal([&] { scale({y})["z"]; }), "1: found no output 'z', expected one of: out");
+  EXPECT_EQ(refusal([&] { scale({y}).take<2>(); }),
+            "1: t::scale: found 1 outputs, expected 2; use take<1>(), or one by its name: out");
+  EXPECT_EQ(refusal([&] { opwright::Array one = get("t::at_once")({view(five)}); }),
+            "1: t::at_once: found 2 outputs, expected 1; use take<2>(), or one by its name: idx, count");
+  EXPECT_EQ(refusal([&] { scale({y})["z"]; }), "1: t::scale: found no output 'z', expected one of: out");
   EXPECT_EQ(refusal([&] { opwright::Array(DType::f32, {2, -1}); }),
             "3: found the shape [2, -1], expected sizes of 0 or more and at most 2^62 elements");
   EXPECT_EQ(refusal([&] { opwright::Shape(five.begin(), five.begin()).add(1), opwright::Shape(x, x + 0); }), "nothing");
