@@ -101,14 +101,14 @@ def open_library(path: str | os.PathLike[str], sealed: bool = True) -> Any:
     try:
         checked = check_file(path, sealed)
     except ValueError as e:
-        raise PluginError(str(e)) from e.__cause__
+        raise PluginError(str(e)) from None
     try:
         handle = ctypes.CDLL(path)
         query = handle.opw_library
     except AttributeError:
         raise PluginError(f"{path} is not an Opwright plugin: it has no function opw_library; check the path") from None
     except OSError as e:
-        raise PluginError(f"{path} cannot be loaded: {e}") from e
+        raise PluginError(f"{path} cannot be loaded: {e}") from None
     query.argtypes, query.restype = [ctypes.c_uint32], ctypes.POINTER(_Library)
     found = query(ABI_MAJOR)
     if not found:

@@ -72,7 +72,7 @@ class Timing:
 
 def bench(call: Call, seconds: float, progress: Callable[[str], None] = lambda stage: None) -> list[Timing]:
     """Times every tactic, all in turn, so that what the machine does meanwhile is the same for each."""
-    tactics = [tactic for tactic in call.op.tactics if _runs(call, tactic)]
+    tactics = _tactics(call)
     times: dict[int, list[float]] = {tactic: [] for tactic in tactics}
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
@@ -92,15 +92,25 @@ def bench(call: Call, seconds: float, progress: Callable[[str], None] = lambda s
     ]
 
 
-def _runs(call: Call, tactic: int) -> bool:
-    """Whether there is the tactic for these element types; the first call also warms up."""
-    try:
-        call(tactic)
-    except InputError as e:
-        if "does not run these element types" in str(e):
-            return False
-        raise
-    return True
+_UNSUPPORTED = 13  # OPW_E_UNSUPPORTED of plugin.h
+
+
+def _tactics(call: Call) -> list[int]:
+    """Those that run this call: not every one takes all element types and values. The first calls, which also warm up."""
+    found: list[int] = []
+    refusal: InputError | None = None
+    for tactic in call.op.tactics:
+        try:
+            call(tactic)
+        except InputError as e:
+            if not isinstance(e.__cause__, PluginError) or e.__cause__.code != _UNSUPPORTED:
+                raise
+            refusal = e
+        else:
+            found.append(tactic)
+    if refusal and not found:
+        raise refusal
+    return found
 
 
 def _read(text: str) -> np.ndarray | None:

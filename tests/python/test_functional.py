@@ -208,8 +208,9 @@ def test_libraries_that_cannot_be_loaded(root, tmp_path, output):
         (tmp_path / "text.so", "is not a shared library"),
         (sys.executable, "is not a shared library|has no seal"),
     ):
-        with pytest.raises(PluginError, match=message):
+        with pytest.raises(PluginError, match=message) as caught:
             opwright.load(path)
+        assert caught.value.__suppress_context__ and caught.value.__cause__ is None  # one traceback
     shutil.copy(output / "functional.py", tmp_path)
     with pytest.raises(Exception, match=r"libtriton_plugins.so cannot be read .No such file"):
         run_file(tmp_path / "functional.py", "functional_without_library", "functional.py")
