@@ -62,7 +62,7 @@ opw_status_t writeOutputs(const Frame &frame, opw_error_t *error) {
   const opw_call_t *call = frame.call;
   for (uint32_t i = 0; i < frame.outputCount; ++i) {
     opw_tensor_t *t = call->outputs[i];
-    const opw_io_t &io = *op->outputs[i < op->output_count ? i : op->output_count - 1];
+    const opw_io_t &io = outputOf(op, i);
     if (!t || isFree(io))
       continue;
     if (io.seg_count && !t->shape)

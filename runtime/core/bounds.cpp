@@ -469,7 +469,7 @@ opw_status_t checkCalls(const Frame &low, const Frame &high, opw_error_t *error)
                   low.inputCount, high.inputCount);
   for (uint32_t i = 0; i < low.inputCount; ++i) {
     const opw_tensor_t *a = low.inputs[i], *b = high.inputs[i];
-    const char *name = op->inputs[i < op->input_count ? i : op->input_count - 1]->name;
+    const char *name = inputOf(op, i).name;
     if (!a && !b)
       continue;
     if (!a || !b || a->ndim != b->ndim || dtypeOf(*a) != dtypeOf(*b))

@@ -127,10 +127,6 @@ opw_status_t checkTensor(const Frame &f, const opw_io_t &io, const opw_tensor_t 
   return checkStrides(f, io, t, bytes == 0, error);
 }
 
-const opw_io_t &ioOf(const opw_io_t *const *ios, uint32_t declared, uint32_t index) {
-  return *ios[index < declared ? index : declared - 1];
-}
-
 opw_status_t checkCount(const Frame &f, const char *what, const opw_io_t *const *ios, uint32_t declared, uint32_t given,
                         opw_error_t *error) {
   bool variadic = declared > 0 && (ios[declared - 1]->flags & OPW_IO_VARIADIC);
@@ -150,7 +146,7 @@ opw_status_t bindInputs(Frame &f, Purpose purpose, opw_error_t *error) {
   if (f.inputCount && !f.inputs)
     return failOp(error, OPW_E_ARGUMENT, op, "the array of inputs is null");
   for (uint32_t i = 0; i < f.inputCount; ++i) {
-    const opw_io_t &io = ioOf(op->inputs, op->input_count, i);
+    const opw_io_t &io = inputOf(op, i);
     if (!f.inputs[i]) {
       if (io.flags & OPW_IO_OPTIONAL)
         continue;
@@ -166,12 +162,10 @@ void describeTypes(const Frame &f, bool withOutputs, Text &given, Text &rows) {
   const opw_op_t *op = f.op;
   for (uint32_t i = 0; i < f.inputCount; ++i)
     if (f.inputs[i])
-      given.add("%s%s: %s", given.str()[0] ? ", " : "", ioOf(op->inputs, op->input_count, i).name,
-                dtypeInfo(dtypeOf(*f.inputs[i])).name);
+      given.add("%s%s: %s", given.str()[0] ? ", " : "", inputOf(op, i).name, dtypeInfo(dtypeOf(*f.inputs[i])).name);
   for (uint32_t i = 0; withOutputs && i < f.outputCount; ++i)
     if (f.outputs[i])
-      given.add("%s%s: %s", given.str()[0] ? ", " : "", ioOf(op->outputs, op->output_count, i).name,
-                dtypeInfo(dtypeOf(*f.outputs[i])).name);
+      given.add("%s%s: %s", given.str()[0] ? ", " : "", outputOf(op, i).name, dtypeInfo(dtypeOf(*f.outputs[i])).name);
   for (uint32_t c = 0; c < op->combo_count; ++c) {
     rows.add("%s(", c ? " or " : "");
     for (uint32_t i = 0; i < op->input_count + (withOutputs ? op->output_count : 0); ++i) {
@@ -195,9 +189,9 @@ opw_status_t pickCombo(Frame &f, bool withOutputs, opw_error_t *error) {
     types[io.typevar] = d;
   };
   for (uint32_t i = 0; i < f.inputCount; ++i)
-    note(f.inputs[i], ioOf(op->inputs, op->input_count, i));
+    note(f.inputs[i], inputOf(op, i));
   for (uint32_t i = 0; withOutputs && i < f.outputCount; ++i)
-    note(f.outputs[i], ioOf(op->outputs, op->output_count, i));
+    note(f.outputs[i], outputOf(op, i));
   for (uint32_t c = 0; consistent && c < op->combo_count; ++c) {
     const uint8_t *row = op->combos + c * op->typevar_count;
     bool fits = true;
@@ -254,7 +248,7 @@ bool overlap(Bytes a, Bytes b) { return !a.empty() && !b.empty() && a.begin < b.
 
 opw_status_t checkOverlap(const Frame &f, uint32_t output, opw_error_t *error) {
   const opw_op_t *op = f.op;
-  const opw_io_t &io = ioOf(op->outputs, op->output_count, output);
+  const opw_io_t &io = outputOf(op, output);
   Bytes mine = rangeOf(*f.outputs[output]);
   for (uint32_t i = 0; i < f.inputCount; ++i) {
     if (!f.inputs[i])
@@ -264,12 +258,12 @@ opw_status_t checkOverlap(const Frame &f, uint32_t output, opw_error_t *error) {
         (io.alias == static_cast<int32_t>(i) && mine.begin == other.begin && mine.end == other.end))
       continue;
     return failOp(error, OPW_E_ARGUMENT, op, "output %s overlaps input %s; give it memory of its own", io.name,
-                  ioOf(op->inputs, op->input_count, i).name);
+                  inputOf(op, i).name);
   }
   for (uint32_t o = 0; o < output; ++o)
     if (f.outputs[o] && overlap(mine, rangeOf(*f.outputs[o])))
       return failOp(error, OPW_E_ARGUMENT, op, "output %s overlaps output %s; give it memory of its own", io.name,
-                    ioOf(op->outputs, op->output_count, o).name);
+                    outputOf(op, o).name);
   return OPW_OK;
 }
 
@@ -277,7 +271,7 @@ opw_status_t checkOverlap(const Frame &f, uint32_t output, opw_error_t *error) {
 /// kernels write without asking again.
 opw_status_t checkOutputShape(Frame &f, uint32_t index, opw_error_t *error) {
   const opw_op_t *op = f.op;
-  const opw_io_t &io = ioOf(op->outputs, op->output_count, index);
+  const opw_io_t &io = outputOf(op, index);
   if (isFree(io))
     return OPW_OK; // programs see them by COUNT and SUMDIM
   int64_t dims[OPW_MAX_RANK], bounds[OPW_MAX_RANK];
@@ -311,7 +305,7 @@ opw_status_t bindOutputs(Frame &f, bool made, opw_error_t *error) {
   const opw_op_t *op = f.op;
   bool laterPhase = f.call->phases == 1 && op->size_count != 0;
   for (uint32_t i = 0; i < f.outputCount; ++i) {
-    const opw_io_t &io = ioOf(op->outputs, op->output_count, i);
+    const opw_io_t &io = outputOf(op, i);
     if (!f.outputs[i]) {
       if ((io.flags & OPW_IO_OPTIONAL) || laterPhase)
         continue;
@@ -324,7 +318,7 @@ opw_status_t bindOutputs(Frame &f, bool made, opw_error_t *error) {
   static const bool kPasses[] = {true, false};
   for (bool sizes : kPasses)
     for (uint32_t i = 0; !made && i < f.outputCount; ++i)
-      if (f.outputs[i] && sizes == ((ioOf(op->outputs, op->output_count, i).flags & OPW_IO_SIZE) != 0))
+      if (f.outputs[i] && sizes == ((outputOf(op, i).flags & OPW_IO_SIZE) != 0))
         if (opw_status_t s = checkOutputShape(f, i, error))
           return s;
   for (uint32_t i = 0; i < f.outputCount; ++i)
@@ -468,7 +462,7 @@ opw_status_t bytesOf(const opw_op_t *op, const opw_tensor_t &t, const char *name
 }
 
 opw_status_t inferShape(const Frame &f, uint32_t index, int64_t *dims, int32_t *ndim, opw_error_t *error) {
-  const opw_io_t &io = ioOf(f.op->outputs, f.op->output_count, index);
+  const opw_io_t &io = outputOf(f.op, index);
   *ndim = 0;
   for (uint32_t s = 0; s < io.seg_count; ++s)
     if (opw_status_t status = appendSegment(f, io.segs[s], io.name, dims, ndim, error))

@@ -8,6 +8,17 @@ namespace opw::runtime {
 constexpr uint32_t kMaxAttrs = 128;
 constexpr uint32_t kMaxTypevars = 64;
 
+/// What tensor `index` of a call is declared as, and its number: the last one declared stands for all that follow, for
+/// only a variadic one has such.
+constexpr uint32_t declaredOf(uint32_t declared, size_t index) {
+  return index < declared ? static_cast<uint32_t>(index) : declared - 1;
+}
+inline const opw_io_t &ioOf(const opw_io_t *const *ios, uint32_t declared, size_t index) {
+  return *ios[declaredOf(declared, index)];
+}
+inline const opw_io_t &inputOf(const opw_op_t *op, size_t index) { return ioOf(op->inputs, op->input_count, index); }
+inline const opw_io_t &outputOf(const opw_op_t *op, size_t index) { return ioOf(op->outputs, op->output_count, index); }
+
 union Slot {
   int64_t i;
   double f;

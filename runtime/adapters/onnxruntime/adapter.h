@@ -99,9 +99,7 @@ struct Run {
   const opw_tensor_t *inputPointers[kMaxTensors];
   opw_tensor_t *outputPointers[kMaxTensors]; // null: an optional one that nobody wants
 
-  const opw_io_t &output(size_t i) const {
-    return *kernel.op->outputs[i < kernel.op->output_count ? i : kernel.op->output_count - 1];
-  }
+  const opw_io_t &output(size_t i) const { return runtime::outputOf(kernel.op, i); }
   /// Takes a status of the runtime along: null when it is OPW_OK.
   Status *statusOf(opw_status_t status) const;
   /// Memory from the host, for `release`; null when it has none.

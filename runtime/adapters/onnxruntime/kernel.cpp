@@ -76,7 +76,7 @@ opw_status_t checkStatic(const Kernel &k, const KernelInfo *info, opw_error_t *e
   Views in, out;
   bool known = true;
   for (size_t i = 0; i < inputs && known; ++i) {
-    const opw_io_t &io = *k.op->inputs[i < k.op->input_count ? i : k.op->input_count - 1];
+    const opw_io_t &io = runtime::inputOf(k.op, i);
     in.pointers[i] = staticInput(k.api, info, i, io, in, &known);
   }
   if (!known)

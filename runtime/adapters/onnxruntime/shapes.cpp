@@ -63,7 +63,7 @@ int typeByCombo(const opw_op_t *op, const View *views, size_t inputs, const opw_
     bool fits = true;
     for (size_t i = 0; i < inputs; ++i) {
       opw_dtype_t d = runtime::dtypeOf(views[i].tensor);
-      const opw_io_t &in = *op->inputs[i < op->input_count ? i : op->input_count - 1];
+      const opw_io_t &in = runtime::inputOf(op, i);
       fits = fits && (d == OPW_NONE || d == row[in.typevar]);
     }
     if (fits)
@@ -99,7 +99,7 @@ Status *inferShapes(const CustomOp *self, ShapeInferContext *ctx) {
       const auto *fixed = const_cast<const TensorInfo *>(info);
       api.ok(kGetTensorElementType, fixed, &type);
       api.ok(kGetDimensionsCount, fixed, &rank);
-      const opw_io_t &io = *op->inputs[i < op->input_count ? i : op->input_count - 1];
+      const opw_io_t &io = runtime::inputOf(op, i);
       bool shaped = rank != 0 || (api.has(24) ? api.get<bool>(kTensorInfoHasShape, fixed) : io.rank_min == 0);
       if (type != kUndefined)
         ranks = ranks && shaped && rank <= OPW_MAX_RANK && api.ok(kGetDimensions, fixed, views[i].dims, rank);
