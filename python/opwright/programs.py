@@ -102,7 +102,9 @@ def _leaf(
         return f"len({attr()})", _ATOM
     if name == "SIZE":
         return op["sizes"][b]["name"], _ATOM
-    return _tree(op["vars"][b], op, inline) if inline else (f"v{b}", _ATOM)
+    if name == "VAR":
+        return _tree(op["vars"][b], op, inline) if inline else (f"v{b}", _ATOM)
+    raise ValueError(f"found the instruction {name}, which this version of Opwright cannot write as a text")
 
 
 def shape(output: dict[str, Any], op: dict[str, Any]) -> list[str]:

@@ -174,7 +174,4 @@ inline PoisonCode floatUnary(uint8_t op, Slot a, Slot *r) {
   }
 }
 
-/// Of the instructions from FADD on: one operand.
-constexpr bool isFloatUnary(uint8_t op) { return op == OPW_X_FNEG || op == OPW_X_FSQRT || op >= OPW_X_I2F; }
-
 } // namespace opw::runtime

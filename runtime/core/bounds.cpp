@@ -5,6 +5,7 @@
 #include "core/bounds.h"
 
 #include "core/dtype.h"
+#include "core/instructions.h"
 #include "core/interval.h"
 #include "core/run.h"
 #include "core/select.h"
@@ -243,13 +244,12 @@ Interval Box::evaluate(const opw_program_t &program) const {
       return op->vars[x.b].is_float == 1;
     if (x.op == OPW_X_VALUE)
       return dtypeInfo(op->combos[op->inputs[x.b]->typevar]).kind == 'f'; // the same in every combination
-    return x.op >= OPW_X_FPOOL;
+    return insnInfo(x.op).pushes == 'F';
   };
   for (uint32_t at = 0; at < program.count; ++at) {
     const opw_insn_t &x = program.code[at];
-    if (x.op < 32) {
-      bool pops = x.op == OPW_X_DIM_AT || x.op == OPW_X_ATTR_AT || x.op == OPW_X_FATTR_AT;
-      Interval popped = pops ? stack[--n].is : integers(0, 0);
+    if (isLeaf(x.op)) {
+      Interval popped = popsIndex(x.op) ? stack[--n].is : integers(0, 0);
       stack[n++] = {popped.none ? popped : leaf(x, popped), isFloat(x)};
     } else if (x.op == OPW_X_SELECT) {
       n -= 2;
@@ -260,16 +260,16 @@ Interval Box::evaluate(const opw_program_t &program) const {
         r = always ? stack[n].is : never ? stack[n + 1].is : hullOf(stack[n].is, stack[n + 1].is, stack[n].isFloat);
       }
       stack[n - 1] = {r, stack[n].isFloat};
-    } else if (x.op < 48 || (x.op >= OPW_X_FADD && x.op <= OPW_X_FEQ && x.op != OPW_X_FNEG && x.op != OPW_X_FSQRT)) {
-      Interval right = x.op < 48 && x.b ? integers(x.imm, x.imm) : stack[--n].is;
+    } else if (isBinaryInt(x.op) || isFloatBinary(x.op)) {
+      Interval right = isBinaryInt(x.op) && x.b ? integers(x.imm, x.imm) : stack[--n].is;
       Interval &left = stack[n - 1].is;
       left = left.none || right.none ? noValue() : intervalOf(x.op, left, right);
-      stack[n - 1].isFloat = x.op >= OPW_X_FADD && x.op < OPW_X_FLT;
+      stack[n - 1].isFloat = isFloat(x);
     } else {
       Interval &only = stack[n - 1].is;
       if (!only.none)
         only = intervalOf(x.op, only);
-      stack[n - 1].isFloat = x.op >= OPW_X_FADD && x.op <= OPW_X_I2F;
+      stack[n - 1].isFloat = isFloat(x);
     }
   }
   return stack[0].is;

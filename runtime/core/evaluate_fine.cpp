@@ -1,6 +1,7 @@
 // The path that nearly every evaluation takes: no value is poison, so nothing is kept of it. What would be poison ends
 // it, and the program is evaluated again by the evaluator that keeps book.
 #include "core/arithmetic.h"
+#include "core/instructions.h"
 #include "core/program.h"
 
 namespace opw::runtime {
@@ -8,7 +9,7 @@ namespace {
 
 /// What is rare: instructions of one operand and those of floats. The operand on top and its result are `*top`.
 bool rare(uint8_t op, Slot **rest, Slot *top) {
-  if (op < OPW_X_SELECT)
+  if (isUnaryInt(op))
     return unary(op, top->i, &top->i) == kFine;
   if (isFloatUnary(op))
     return floatUnary(op, *top, top) == kFine;
@@ -92,7 +93,7 @@ bool evaluateFine(const Frame &f, const opw_program_t &program, Slot *result) {
       break;
     }
     default:
-      if (x->op < 32) {
+      if (isLeaf(x->op)) {
         Value v = leaf(f, *x, 0);
         if (v.poison)
           return false;

@@ -36,7 +36,19 @@ constexpr uint32_t kInsnCount = 80;
 /// The entry of an opcode; name is null when there is no such instruction.
 const InsnInfo &insnInfo(uint8_t op);
 
+// The groups of the instruction set, for instructions that there are: all but SELECT are in one. Evaluators ask these,
+// which cost a comparison; a test holds them against the table.
+
+/// No operands but an index, where popsIndex: -> I or F.
+constexpr bool isLeaf(uint8_t op) { return op < OPW_X_ADD; }
+constexpr bool popsIndex(uint8_t op) { return op == OPW_X_DIM_AT || op == OPW_X_ATTR_AT || op == OPW_X_FATTR_AT; }
 /// I I -> I: the right operand may be imm, with b = 1.
 constexpr bool isBinaryInt(uint8_t op) { return op >= OPW_X_ADD && op <= OPW_X_OR; }
+/// I -> I.
+constexpr bool isUnaryInt(uint8_t op) { return op >= OPW_X_NOT && op <= OPW_X_NPOW2; }
+/// F -> F or I, and I2F.
+constexpr bool isFloatUnary(uint8_t op) { return op == OPW_X_FNEG || op == OPW_X_FSQRT || op >= OPW_X_I2F; }
+/// F F -> F or I.
+constexpr bool isFloatBinary(uint8_t op) { return op >= OPW_X_FADD && !isFloatUnary(op); }
 
 } // namespace opw::runtime

@@ -1,6 +1,7 @@
 #include "core/interval.h"
 
 #include "core/arithmetic.h"
+#include "core/instructions.h"
 
 namespace opw::runtime {
 namespace {
@@ -210,7 +211,7 @@ Interval pointOf(const Value &v) {
 }
 
 Interval intervalOf(uint8_t op, const Interval &a, const Interval &b) {
-  return op >= OPW_X_FADD ? floatOf(op, a, b) : integerOf(op, a, b);
+  return isBinaryInt(op) ? integerOf(op, a, b) : floatOf(op, a, b);
 }
 
 Interval intervalOf(uint8_t op, const Interval &a) {

@@ -203,10 +203,10 @@ Value evaluatePoisoned(const Frame &frame, const opw_program_t &program) {
   for (uint32_t at = 0; at < program.count; ++at) {
     const opw_insn_t &x = program.code[at];
     const Poison here = at << 8;
-    if (x.op < 32) {
+    if (isLeaf(x.op)) {
       int64_t popped = 0;
       Poison inherited = kFine;
-      if (x.op == OPW_X_DIM_AT || x.op == OPW_X_ATTR_AT || x.op == OPW_X_FATTR_AT) {
+      if (popsIndex(x.op)) {
         popped = stack[--n].i;
         inherited = bad[n];
       }
@@ -217,7 +217,7 @@ Value evaluatePoisoned(const Frame &frame, const opw_program_t &program) {
       Value v = leaf(frame, x, popped);
       stack[n] = v.slot;
       bad[n++] = v.poison == kFine || v.poison >= 1u << 8 ? v.poison : v.poison | here;
-    } else if (x.op < 48) {
+    } else if (isBinaryInt(x.op)) {
       int64_t right = x.imm;
       Poison poison = kFine;
       if (!x.b) {
@@ -230,7 +230,7 @@ Value evaluatePoisoned(const Frame &frame, const opw_program_t &program) {
         if (PoisonCode code = binary(x.op, stack[n - 1].i, right, &stack[n - 1].i))
           poison = code | here;
       bad[n - 1] = poison;
-    } else if (x.op < OPW_X_SELECT) {
+    } else if (isUnaryInt(x.op)) {
       if (!bad[n - 1])
         if (PoisonCode code = unary(x.op, stack[n - 1].i, &stack[n - 1].i))
           bad[n - 1] = code | here;

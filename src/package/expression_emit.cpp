@@ -73,6 +73,7 @@ std::optional<int64_t> foldUnary(uint8_t op, int64_t a) {
 }
 
 bool isBinaryInteger(uint8_t op) { return op >= OPW_X_ADD && op <= OPW_X_OR; }
+bool isUnaryInteger(uint8_t op) { return op >= OPW_X_NOT && op <= OPW_X_NPOW2; }
 
 void becomeInteger(Node &node, int64_t value) {
   node.op = OPW_X_INT;
@@ -214,7 +215,7 @@ void foldExpression(NodePtr &node) {
       std::all_of(node->children.begin(), node->children.end(), [](const NodePtr &c) { return c->isConstant(); });
   if (!constant || node->op == OPW_X_SELECT)
     return;
-  bool binary = isBinaryInteger(node->op), unary = node->op >= OPW_X_NOT && node->op <= OPW_X_NPOW2;
+  bool binary = isBinaryInteger(node->op), unary = isUnaryInteger(node->op);
   if (!binary && !unary)
     return foldFloat(*node);
   int64_t a = node->children[0]->integer;

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import op_kit
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 import opwright
 from opwright.inspect import inspect, lines
+from opwright.loader import KINDS
 from opwright.programs import infix
 
 
@@ -76,10 +79,56 @@ def test_as_text(found):
         assert line in text, line
 
 
+# an op with something of everything that programs name
+ANY = {
+    "name": "any",
+    "inputs": [op_kit.f32("x", 2), op_kit.f32("y", optional=True), {"name": "h", "type": "i64", "host": True}, op_kit.f32("zs", variadic=True)],
+    "attrs": [{"name": "a", "kind": "int"}, {"name": "f", "kind": "float"}, {"name": "list", "kind": "ints"}, {"name": "fs", "kind": "floats"}],
+    "plans": op_kit.plans({"fill": "out", "fill_byte": 0}),
+}  # fmt: skip
 # every name that a program may have, and every operator, in the grammar of docs/abi.md
 _LEAVES = ["3", "-5", "9000000000", "x.0", "x.-1", "rank(x)", "numel(x)", "stride(x, 1)", "itemsize(x)", "present(y)",
            "count(zs)", "sumdim(zs, 0)", "a", "len(list)", "list[-1]", "value(h, 0)", "floor(f)", "dim(x, a)", "ceil(fs[a] / 2.5)"]  # fmt: skip
 _BINARY = ["+", "-", "*", "//", "%", "==", "!=", "<", "<=", "and", "or"]
+
+
+# an expression for each instruction that these lack; v0 is the first of them all
+_MORE = ["v0", "cdiv(a, x.0)", "min(a, x.0)", "max(a, x.0)", "-a", "not a", "abs(a)", "npow2(a)", "select(a, x.0, 1)", "float(a)", "f + 0.5",
+         "f - 0.5", "f * 0.5", "f / 0.5", "min(f, fs[0])", "max(f, fs[0])", "-f", "sqrt(f)", "f < 0.5", "f == 0.5", "round(f)"]  # fmt: skip
+
+
+def in_header(prefix: str) -> list[str]:
+    """Names of enumerators of plugin.h, in order."""
+    header = (Path(opwright.include_dir()) / "opwright/plugin.h").read_text()
+    return re.findall(rf"^  {prefix}(\w+) = \d+", header, re.M)
+
+
+def test_every_instruction_is_written_as_a_text_that_compiles_to_it(tmp_path):
+    def built(folder: str, texts: list[str]) -> dict:
+        counted = [
+            {"name": "out", "type": "i64", "rank": 1, "shape": ["n"]},
+            {"name": "count", "type": "i64", "rank": 0, "size": True},
+        ]
+        kit = ANY | {
+            "vars": [[f"v{i}", text] for i, text in enumerate(texts)], "outputs": counted,
+            "sizes": [{"name": "n", "output": "count", "upper": "x.0"}],
+        }  # fmt: skip
+        return opwright.load(op_kit.build(tmp_path / folder, [kit])).tables["ops"][0]
+
+    texts = [*_LEAVES, *(f"a {sign} x.0" for sign in _BINARY), *_MORE]
+    first = built("first", texts)
+    second = built("second", [infix(program, first, inline=False) for program in first["vars"]])
+    assert second["vars"] == first["vars"] and second["pool_f"] == first["pool_f"]
+    (size,) = first["outputs"][0]["segs"]
+    assert infix(size["dim"], first) == "n"
+    used = {name for program in (*first["vars"], size["dim"]) for name, *_ in program}
+    assert used == set(in_header("OPW_X_"))
+    with pytest.raises(ValueError, match="found the instruction NEW, which this version of Opwright cannot write"):
+        infix([("NEW", 0, 0, 0)], first)
+
+
+def test_kinds_of_attributes_are_those_of_the_header():
+    assert [*KINDS, "kinds"] == [name.lower() for name in in_header("OPW_ATTR_")]
 
 
 @st.composite
@@ -108,14 +157,10 @@ def test_the_text_of_a_program_compiles_to_the_program(tmp_path_factory, texts):
     """Twice: what a build makes of the text that was printed is printed the same."""
 
     def built(sizes: list[str]) -> list[str]:
-        kit = {
-            "name": "any",
-            "inputs": [op_kit.f32("x", 2), op_kit.f32("y", optional=True), {"name": "h", "type": "i64", "host": True}, op_kit.f32("zs", variadic=True)],
-            "attrs": [{"name": "a", "kind": "int"}, {"name": "f", "kind": "float"}, {"name": "list", "kind": "ints"}, {"name": "fs", "kind": "floats"}],
+        kit = ANY | {
             "vars": [[f"v{i}", text] for i, text in enumerate(sizes)],
             "outputs": [{"name": "out", "type": "i64", "shape": ["v0"]}],
-            "plans": op_kit.plans({"fill": "out", "fill_byte": 0}),
-        }  # fmt: skip
+        }
         path = op_kit.build(tmp_path_factory.mktemp("programs"), [kit])
         table = opwright.load(path).tables["ops"][0]
         return [infix(program, table, inline=False) for program in table["vars"]]

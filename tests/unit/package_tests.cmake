@@ -16,6 +16,7 @@ opw_add_test(package_process_test SOURCES "${_here}/package_process_test.cpp" LI
 opw_add_test(package_bounds_test SOURCES "${_here}/package_bounds_test.cpp" LINK opw_package_kit)
 opw_add_test(plugin_face_test SOURCES "${_here}/plugin_face_test.cpp" LINK opw_package_kit ${CMAKE_DL_LIBS})
 opw_add_test(package_expression_test SOURCES "${_here}/package_expression_test.cpp" LINK opw_package)
+opw_add_test(instructions_test SOURCES "${_here}/instructions_test.cpp" LINK opw_package opwright_runtime_checked)
 opw_add_test(runtime_pool_test SOURCES "${_here}/runtime_pool_test.cpp" LINK opwright_runtime_checked)
 add_library(opw_fake_torch SHARED "${_here}/fake_torch.cpp")
 set_target_properties(opw_fake_torch PROPERTIES OUTPUT_NAME torch_cpu) # what the adapter looks for
