@@ -212,6 +212,18 @@ def test_bad_attributes(lib, given, kind, text):
     assert text in str(caught.value) and str(caught.value).startswith("sample::attributes: ")
 
 
+@pytest.mark.parametrize(("n", "found"), [(1, r"\[1000000000000000\]"), (2000, r"\[2000000000000000000\]")])
+def test_no_memory_for_an_output_as_large_as_its_bound(tmp_path, n, found):
+    """Of more than there is, and of more than can be counted."""
+    op = next(op for op in op_kit.OPS if op["name"] == "nonzero_once")
+    sizes = [{"name": "n", "output": "count", "upper": "x.0 * 1000000000000000"}]
+    huge = opwright.load(op_kit.build(tmp_path, [op | {"sizes": sizes}])).nonzero_once
+    with pytest.raises(
+        MemoryError, match=f"sample::nonzero_once: output 'where' is {found} at its bound, for which there is no memory"
+    ):
+        huge(np.ones(n, np.float32))
+
+
 def test_bytes_and_tensors_as_attributes(root, tmp_path):
     """No request has them, but plugin.h does."""
     compile_fake_plugin(root, tmp_path / "libmore.so", "-DFAKE_MORE")

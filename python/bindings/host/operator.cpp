@@ -106,6 +106,7 @@ private:
   bool takeWorkspace();
   bool setBounds(int64_t *bounds);
   View *inferCounted(const int64_t *sizes);
+  void *makeLarge(uint32_t i, const opw_tensor_t &bound);
   bool checkCallers(uint32_t i, const opw_tensor_t &real) const;
   PyObject *finish();
 };
@@ -528,6 +529,19 @@ PyObject *sizesOf(const opw_tensor_t &tensor) {
   return list.release();
 }
 
+/// Memory for an output as large as its bound; null with an error.
+void *Call::makeLarge(uint32_t i, const opw_tensor_t &bound) {
+  int64_t bytes = bytesOf(bound);
+  auto *memory = bytes < 0 ? nullptr : arena.make<unsigned char>(static_cast<size_t>(bytes) + 1);
+  if (memory)
+    return memory;
+  PyErr_Clear(); // of the arena, which does not know what it is for
+  if (Ref sizes(sizesOf(bound)); sizes)
+    refuse(PyExc_MemoryError, outputPlace(i), "is %S at its bound, for which there is no memory; pass smaller inputs",
+           sizes.get());
+  return nullptr;
+}
+
 /// Whether the caller's own array is as large as what was counted.
 bool Call::checkCallers(uint32_t i, const opw_tensor_t &real) const {
   const opw_tensor_t &out = outputs[i].tensor;
@@ -555,11 +569,8 @@ bool Call::runWithinBounds() {
     written[i] = outputPointers[i];
     if (!isCounted(i) || !outputPointers[i])
       continue;
-    int64_t bytes = bytesOf(large[i].tensor);
-    auto *memory = bytes < 0 ? nullptr : arena.make<unsigned char>(static_cast<size_t>(bytes) + 1);
-    if (!memory)
-      return PyErr_Occurred() || PyErr_NoMemory();
-    large[i].tensor.data = memory;
+    if (!(large[i].tensor.data = makeLarge(i, large[i].tensor)))
+      return false;
     written[i] = &large[i].tensor;
   }
   call.outputs = written;
