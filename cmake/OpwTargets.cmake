@@ -70,6 +70,7 @@ function(opw_add_test name)
   endif()
   add_executable(${name} ${arg_SOURCES})
   opw_set_up(${name})
+  target_compile_options(${name} PRIVATE -O1)  # a test runs once: what it tests is optimised in full, itself it only costs time
   target_compile_definitions(${name} PRIVATE "OPW_TEST_DATA=\"${PROJECT_SOURCE_DIR}/tests\"")
   target_link_libraries(${name} PRIVATE ${arg_LINK} GTest::gtest_main)
   if(NOT arg_LABEL)

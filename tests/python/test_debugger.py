@@ -58,10 +58,24 @@ def program(tmp_path) -> Path:
     return file
 
 
+# gdb takes five seconds for the symbols of Triton, which no test needs: it reads those of our module alone.
+RUN = ("tcatch load _core[.]", "run", "sharedlibrary _core[.]", "continue")
+
+
 def gdb(program: Path, *commands: str) -> str:
     """What gdb prints for the commands after it has stopped at a breakpoint that was set before the kernel was compiled."""
-    start = ["set breakpoint pending on", "set pagination off", "set width 0", "set debuginfod enabled off"]
-    words = [word for command in (*start, *commands) for word in ("-ex", command)]
+    start = [
+        f"set {word}"
+        for word in (
+            "breakpoint pending on",
+            "pagination off",
+            "width 0",
+            "debuginfod enabled off",
+            "auto-solib-add off",
+        )
+    ]
+    steps = [step for command in commands for step in (RUN if command == "run" else (command,))]
+    words = [word for command in (*start, *steps) for word in ("-ex", command)]
     environment = os.environ | {
         "OPW_DEBUG_INFO": "1",
         "OPW_THREADS": "1",

@@ -21,9 +21,7 @@ opw_add_test(runtime_pool_test SOURCES "${_here}/runtime_pool_test.cpp" LINK opw
 add_library(opw_fake_torch SHARED "${_here}/fake_torch.cpp")
 set_target_properties(opw_fake_torch PROPERTIES OUTPUT_NAME torch_cpu) # what the adapter looks for
 target_link_libraries(opw_fake_torch PRIVATE opw_options opw_sanitize)
-set(_opw_fuzz "${PROJECT_SOURCE_DIR}/tests/fuzz") # its tables in memory
-opw_add_test(runtime_threads_test SOURCES "${_here}/runtime_threads_test.cpp" "${_opw_fuzz}/library.cpp" LINK opwright_runtime_checked)
-target_include_directories(runtime_threads_test PRIVATE "${_opw_fuzz}")
+opw_add_test(runtime_threads_test SOURCES "${_here}/runtime_threads_test.cpp" LINK opw_fuzz_library)
 opw_add_test(torch_pool_test SOURCES "${_here}/torch_pool_test.cpp" LINK opwright_torch opwright_runtime_checked)
 target_compile_definitions(torch_pool_test PRIVATE "OPW_FAKE_TORCH=\"$<TARGET_FILE:opw_fake_torch>\"")
 add_dependencies(torch_pool_test opw_fake_torch)

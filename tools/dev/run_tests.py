@@ -28,6 +28,7 @@ STAMP = BUILD / "opwright-build.json"
 JOBS = os.environ.get("OPW_JOBS") or str(len(os.sched_getaffinity(0)))
 CXX_FOLDERS = ("include", "src", "runtime", "tools", "python", "tests", "examples", "benchmarks")
 OLDER_TRITONS = ("3.6.0", "3.7.1", "3.8.0")
+WORKER_BYTES = 3 << 30  # of a process of pytest, at most
 FUZZ_SEED = 20261124
 FUZZ_KERNELS = ("tests/ir/ttir", "tests/passes", "tests/fuzz/corpus")
 # Inputs of the long run and their corpus, by target: of the compiler the parser alone, all stages before code generation, all
@@ -209,17 +210,24 @@ def fuzz_long(options: Options) -> None:
             raise Failed(f"{name} failed on a mutated input with seed {bad[0]}; the input is in crash-{bad[0]}-*.txt")
 
 
-def pytest(options: Options) -> None:
-    python(
-        "-m",
-        "pytest",
-        "-q",
-        "-m",
-        "not install",
-        *options.pytest_args,
-        what="Python tests failed",
-        env={"OPW_DEV": "1"},
+def workers() -> str:
+    """Processes of pytest: one per job, where each has the memory that torch and the compiler take."""
+    free = next(
+        int(line.split()[1]) for line in Path("/proc/meminfo").read_text().splitlines() if "MemAvailable" in line
     )
+    return str(max(1, min(int(JOBS), free * 1024 // WORKER_BYTES)))
+
+
+def parallel_pytest(
+    *arguments: str, what: str, env: dict[str, str] | None = None, interpreter: str | Path = sys.executable
+) -> None:
+    """Python tests on all cores. A file's tests stay together until a worker has none left, so that what a module builds is mostly
+    built once; `-n 0` among the arguments runs them in one process, as --pdb needs."""
+    call(interpreter, "-m", "pytest", "-q", "-n", workers(), "--dist", "worksteal", *arguments, what=what, env=env)
+
+
+def pytest(options: Options) -> None:
+    parallel_pytest("-m", "not install", *options.pytest_args, what="Python tests failed", env={"OPW_DEV": "1"})
 
 
 def install(options: Options) -> None:
@@ -229,7 +237,7 @@ def install(options: Options) -> None:
 def suite_v3(options: Options) -> None:
     """The conformance suite compiled for AVX2, which has no masks for narrow elements and other vector widths."""
     env = {"OPW_TEST_LEVEL": "x86-64-v3"}
-    python("-m", "pytest", "-q", "tests/conformance", env=env, what="the conformance suite failed on x86-64-v3")
+    parallel_pytest("tests/conformance", env=env, what="the conformance suite failed on x86-64-v3")
 
 
 def older_triton(version: str) -> Callable[[Options], None]:
@@ -254,8 +262,9 @@ def older_triton(version: str) -> Callable[[Options], None]:
             theirs = next(venv.glob("lib/python3*/site-packages"))
             (theirs / "opwright-environment.pth").write_text(f"{ours}\n")
             env = {"TRITON_CACHE_DIR": str(venv / "cache"), "OPW_EXPECT_TRITON": version}
-            call(venv / "bin" / "python", "-m", "pytest", "-q", "-m", "not install", "-p", "no:cacheprovider",
-                 "--ignore=tests/python/test_repository.py", "tests/python", "tests/pytorch", "tests/conformance", env=env, what=f"Python tests failed under Triton {version}")  # fmt: skip
+            parallel_pytest("-m", "not install", "-p", "no:cacheprovider", "--ignore=tests/python/test_repository.py", "tests/python",
+                            "tests/pytorch", "tests/conformance", env=env, interpreter=venv / "bin" / "python",
+                            what=f"Python tests failed under Triton {version}")  # fmt: skip
         finally:
             shutil.rmtree(venv, ignore_errors=True)
 
@@ -296,7 +305,7 @@ def asan_suite(options: Options) -> None:
         "PYTHONPATH": str(site),
         "OPW_EXPECT_MODULE": str(site),
     }
-    python("-m", "pytest", "-q", "tests/conformance", env=env, what="the conformance suite failed under the sanitizers")
+    parallel_pytest("tests/conformance", env=env, what="the conformance suite failed under the sanitizers")
 
 
 def aarch64(options: Options) -> None:
