@@ -146,7 +146,7 @@ def test_waiting(case):
     env = os.environ | {"PYTHONPATH": os.pathsep.join([str(tests), os.environ.get("PYTHONPATH", "")])}
     command = [sys.executable, "-m", "conformance.wait_cases", case]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=60)
+        done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=120)
     except subprocess.TimeoutExpired as error:
         pytest.fail(f"the kernel does not end; done were: {(error.stdout or b'').decode()}")
     assert done.returncode == 0 and done.stdout.endswith("done\n"), done.stdout + done.stderr[-3000:]
