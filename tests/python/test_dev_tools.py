@@ -124,7 +124,8 @@ def test_an_allowed_skip_without_a_reason_is_refused():
         skips.allowed_patterns("a\n")
 
 
-def test_a_run_with_a_skip_that_is_not_allowed_fails(tmp_path):
+@pytest.mark.parametrize("processes", ["0", "2"])
+def test_a_run_with_a_skip_that_is_not_allowed_fails(tmp_path, processes):
     """The plugin in tests/conftest.py, in a run of its own."""
     (tmp_path / "conftest.py").write_text(
         f"import sys\nsys.path.insert(0, {str(ROOT / 'tests')!r})\nfrom conftest_policy import *\n"
@@ -133,10 +134,34 @@ def test_a_run_with_a_skip_that_is_not_allowed_fails(tmp_path):
         "Path(__file__).resolve().parents[1]", f"Path({str(ROOT)!r})"
     ))  # fmt: skip
     (tmp_path / "test_skips.py").write_text("import pytest\n\ndef test_a():\n    pytest.skip('no wish')\n")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path, tmp_path]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-n",
+        processes,
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        tmp_path,
+        tmp_path,
+    ]
     done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True)
     assert done.returncode == 1
-    assert "skipped: test_skips.py::test_a: no wish  (not in tests/allowed_skips.txt)" in done.stdout
+    assert done.stdout.count("skipped: test_skips.py::test_a: no wish  (not in tests/allowed_skips.txt)") == 1
+
+
+def test_python_tests_run_on_as_many_processes_as_jobs_and_memory_allow(monkeypatch):
+    commands = []
+    monkeypatch.setattr(run_tests, "call", lambda *command, **options: commands.append(command))
+    monkeypatch.setattr(run_tests, "JOBS", "2")
+    for per_worker, expected in ((1, "2"), (1 << 60, "1")):
+        monkeypatch.setattr(run_tests, "WORKER_BYTES", per_worker)
+        run_tests.pytest(run_tests.Options("test", ["-x", "-k", "parser"]))
+        command = commands.pop()
+        assert command[command.index("-n") + 1] == expected
+        assert command[-3:] == ("-x", "-k", "parser")  # last, so that they count
 
 
 # --- the stages of ./dev ---------------------------------------------------------------------------------------------
