@@ -128,6 +128,20 @@ FAIL_OP = {
     "outputs": [{"name": "out", "type": "f32", "shape": "x[0:]"}],
     "plans": [{"launches": [{"grid": ["numel(x)"], "args": ["ptr x", "ptr out"], "variants": [{"kernel": "fails"}]}]}],
 }
+# of two types, and the host guesses that of the last input for the output
+MIXED_OP = {
+    "name": "mixed",
+    "typevars": [{"name": "T", "types": ["f32", "f64"]}, {"name": "U", "types": ["i32", "i64"]}],
+    "combos": [["f32", "i32"], ["f64", "i64"]],
+    "inputs": [{"name": "x", "type": "T"}, {"name": "y", "type": "U", "rank": 1}],
+    "outputs": [
+        {"name": "out", "type": "T", "shape": "x[0:]"},
+        {"name": "flat", "type": "T", "shape": ["numel(x) * y.0"]},
+    ],
+    "plans": [
+        {"combo": c, "launches": [{"fill": "out", "fill_byte": 0}, {"fill": "flat", "fill_byte": 0}]} for c in (0, 1)
+    ],
+}
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +152,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
         kernel_object("expand", EXPAND, [(True, "f32"), (True, "f32"), (False, "i64"), (False, "i64")], folder)
     )
     objects.append(kernel_object("fails", FAIL, [(True, "f32"), (True, "f32")], folder))
-    return package(folder, [add_op(), EXPAND_OP, FAIL_OP], objects)
+    return package(folder, [add_op(), EXPAND_OP, FAIL_OP, MIXED_OP], objects)
 
 
 def model(
@@ -492,6 +506,39 @@ def test_bad_sizes_that_depend_on_data(kit: Path) -> None:
     s = kit_session(kit, "unbounded", {"x": ("f32", ["m"])}, ["where", "count"])
     with pytest.raises(Exception, match="sample::unbounded: the size n has no upper bound"):
         s.run(None, {"x": f32(1)})
+
+
+@pytest.mark.parametrize("op", ["add", "fails"])  # two types, and one
+@pytest.mark.parametrize("shape", [(2, 2), (), (4,)])
+def test_an_unknown_rank_is_not_taken_for_rank_0(library: Path, op: str, shape: tuple[int, ...]) -> None:
+    """The host would fold Shape to what is inferred."""
+    inputs = ["x", "x"] if op == "add" else ["x"]
+    nodes = [helper.make_node(op, inputs, ["out"], domain="sample"), helper.make_node("Shape", ["out"], ["sizes"])]
+    x = np.zeros(shape, np.float32)
+    for declared in (None, [f"d{i}" for i in range(len(shape))]):
+        s = session(model(nodes, {"x": ("f32", declared)}, ["out", "sizes"]), library)
+        assert [a.shape for a in s.run(None, {"x": x})] == [shape, (len(shape),)]
+    nodes = [helper.make_node("Reshape", ["flat", "as"], ["x"]), *nodes]
+    s = session(model(nodes, {"flat": ("f32", ["n"]), "as": ("i64", ["k"])}, ["out", "sizes"]), library)
+    out, sizes = s.run(None, {"flat": x.reshape(-1), "as": np.array(shape, np.int64)})
+    assert out.shape == shape and sizes.tolist() == list(shape)
+
+
+def test_an_unknown_rank_where_the_host_must_be_told_a_type(library: Path) -> None:
+    nodes = [
+        helper.make_node("mixed", ["x", "y"], ["out", "flat"], domain="sample"),
+        helper.make_node("Shape", ["out"], ["sizes"]),
+    ]
+    outputs = ["out", "flat", "sizes"]
+    for shape in ((), (2, 3)):
+        declared = [f"d{i}" for i in range(len(shape))]
+        for y in (None, ["n"]):  # of rank 1 in any case
+            s = session(model(nodes, {"x": ("f64", declared), "y": ("i64", y)}, outputs), library)
+            out, flat, sizes = s.run(None, {"x": np.ones(shape), "y": np.ones(5, np.int64)})
+            assert out.dtype == flat.dtype == np.float64
+            assert out.shape == shape and flat.shape == (5 * out.size,) and sizes.tolist() == list(shape)
+    with pytest.raises(Exception, match="does not say which rank the input x has.* of the output out .*give the input"):
+        session(model(nodes, {"x": ("f64", None), "y": ("i64", ["n"])}, outputs), library)
 
 
 def test_host_inputs(kit: Path) -> None:

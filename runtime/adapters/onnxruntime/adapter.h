@@ -21,6 +21,10 @@ opw_dtype_t dtypeOf(int64_t elementType);
 /// The type of an input or output when all combinations agree, else kUndefined (any type).
 int commonType(const opw_op_t *op, const opw_io_t &io);
 
+/// Whether the host must be told the type of an output, and can only be together with a rank, which follows from the
+/// ranks of the inputs. In shapes.cpp; inputs that are left out are null.
+bool needsRank(const opw_op_t *op, const opw_tensor_t *const *in, size_t inputs, const opw_io_t &io);
+
 /// A status with our text.
 Status *errorOf(const Api &api, opw_status_t status, const char *text);
 

@@ -6,6 +6,7 @@
 #include "core/dtype.h"
 #include "core/error.h"
 
+#include <algorithm>
 #include <atomic>
 #include <new>
 #include <stdlib.h>
@@ -54,8 +55,13 @@ const opw_tensor_t *staticInput(const Api &api, const KernelInfo *info, size_t i
     size_t rank = 0;
     api.ok(kGetTensorElementType, tensor, &element);
     api.ok(kGetDimensionsCount, tensor, &rank);
-    bool hasShape = rank != 0 || (api.has(24) ? api.get<bool>(kTensorInfoHasShape, tensor) : io.rank_min == 0);
-    *known = hasShape && rank <= OPW_MAX_RANK && api.ok(kGetDimensions, tensor, views.dims[i], rank);
+    bool hasShape = rank != 0 || (api.has(24) ? api.get<bool>(kTensorInfoHasShape, tensor) : io.rank_max == 0);
+    if (!hasShape && io.rank_min == io.rank_max) { // the sizes alone are unknown
+      rank = io.rank_min;
+      std::fill_n(views.dims[i], rank, int64_t{-1});
+    } else {
+      *known = hasShape && rank <= OPW_MAX_RANK && api.ok(kGetDimensions, tensor, views.dims[i], rank);
+    }
     if (element != kUndefined) {
       describe(views.tensors[i], element, views.dims[i], rank);
       view = &views.tensors[i];
@@ -74,12 +80,20 @@ opw_status_t checkStatic(const Kernel &k, const KernelInfo *info, opw_error_t *e
     return runtime::failOp(error, OPW_E_ARGUMENT, k.op, "found %zu inputs and %zu outputs, expected at most %u of each",
                            inputs, outputs, kMaxTensors);
   Views in, out;
-  bool known = true;
-  for (size_t i = 0; i < inputs && known; ++i) {
+  const opw_io_t *unknown = nullptr;
+  for (size_t i = 0; i < inputs; ++i) {
     const opw_io_t &io = runtime::inputOf(k.op, i);
+    bool known = true;
     in.pointers[i] = staticInput(k.api, info, i, io, in, &known);
+    unknown = known ? unknown : &io;
   }
-  if (!known)
+  for (uint32_t i = 0; unknown && i < k.op->output_count; ++i)
+    if (needsRank(k.op, in.pointers, inputs, *k.op->outputs[i]))
+      return runtime::failOp(error, OPW_E_UNSUPPORTED, k.op,
+                             "the model does not say which rank the input %s has, and ONNX Runtime takes the element "
+                             "type of the output %s together with a rank alone; give the input a shape",
+                             unknown->name, k.op->outputs[i]->name);
+  if (unknown)
     return OPW_OK; // the run will tell
   opw_tensor_t *results[kMaxTensors];
   for (size_t i = 0; i < outputs; ++i) {
