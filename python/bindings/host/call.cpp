@@ -224,7 +224,8 @@ PyObject *Call::run() {
 }
 
 /// Flat: entering the steps one by one would cost 2 % of a small call.
-[[gnu::flatten]] PyObject *invoke(const Operator &self, PyObject *const *args, Py_ssize_t count, PyObject *keywords, bool inplace) {
+[[gnu::flatten]] PyObject *invoke(const Operator &self, PyObject *const *args, Py_ssize_t count, PyObject *keywords,
+                                  bool inplace) {
   Call call(self);
   if (!call.parse(args, count, keywords) || !call.readInputs() || !call.readOutputs(inplace))
     return nullptr;
