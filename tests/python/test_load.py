@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -567,6 +568,51 @@ def test_references_are_balanced(lib):
     work()
     after = [sys.getrefcount(n) for n in names]
     assert max(abs(a - b) for a, b in zip(after, before, strict=True)) < 10
+
+
+class Clears:
+    """An array, and an integer, that empties a list when it is read; `alive`: whether what was in it still lives."""
+
+    def __init__(self, items):
+        self.items, self.refs, self.alive = items, [weakref.ref(item) for item in items], True
+        self.x = f32(3)
+
+    def clear(self):
+        self.items.clear()
+        self.alive = all(ref() is not None for ref in self.refs)
+
+    def __dlpack_device__(self):
+        self.clear()
+        return 1, 0
+
+    def __dlpack__(self, **more):
+        return self.x.__dlpack__(**more)
+
+    def __index__(self):
+        self.clear()
+        return 4
+
+
+def test_lists_that_change_during_a_call(lib):
+    arrays = [f32(1, 2), f32(5)]
+    clears = Clears(arrays)
+    arrays.insert(1, clears)
+    same(lib.total(f32(1), rest=arrays), f32(2, 3, 4))
+    assert clears.alive and not arrays
+    texts = [type("Text", (str,), {})(t) for t in "ab"]
+    clears = Clears(texts)
+    assert attributes(lib, texts=texts, i=clears)[0][0] == 4
+    assert clears.alive and not texts
+    arrays = [np.empty(1, np.float32), np.empty(1, np.float32)]
+    clears = Clears(arrays)
+    arrays.insert(1, clears)
+    results = lib.several(f32(5), out=arrays)
+    assert clears.alive and results[1] is clears and not arrays
+    described = [f32(2), f32(1)]
+    clears = Clears(described)
+    described.insert(0, clears)
+    assert lib.total.infer(described, {}, 1) == [(12, (3,))]
+    assert clears.alive and not described
 
 
 def test_sixteen_threads(lib):

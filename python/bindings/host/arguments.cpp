@@ -50,15 +50,15 @@ bool Arguments::takeInput(uint32_t index, PyObject *value) {
   }
   if (!PyList_Check(value) && !PyTuple_Check(value))
     return self.fail(PyExc_TypeError, "input '%s' is %s, expected a list of arrays", name, Py_TYPE(value)->tp_name);
-  PyObject *items = kept.add(PySequence_Fast(value, ""));
+  PyObject *items = kept.add(PySequence_Tuple(value)); // owns what another thread may take out of a list
   if (!items)
     return false;
-  Py_ssize_t count = PySequence_Fast_GET_SIZE(items);
+  Py_ssize_t count = PyTuple_GET_SIZE(items);
   if (count > static_cast<Py_ssize_t>(OPW_MAX_TENSORS - index))
     return self.fail(PyExc_ValueError, "input '%s' has %zd arrays, expected at most %u", name, count,
                      OPW_MAX_TENSORS - index);
   for (Py_ssize_t i = 0; i < count; ++i)
-    given[inputCount++] = PySequence_Fast_GET_ITEM(items, i);
+    given[inputCount++] = PyTuple_GET_ITEM(items, i);
   return true;
 }
 

@@ -40,6 +40,7 @@ opw_dtype_t numpyDtype(PyObject *descr, const Place &place, bool *bad) {
   for (uint32_t d = 1; d < kDtypes; ++d)
     if (state.descr[d] == descr)
       return static_cast<opw_dtype_t>(d);
+  Ref owned(Py_NewRef(descr)); // the array may get another one meanwhile
   int64_t number = dtypeNumber(descr);
   if (number > 0) {
     if (!state.descr[number])
@@ -143,9 +144,9 @@ bool checkTorch(PyObject *tensor, const Place &place, const View &view) {
   if (!wants)
     return false;
   if (wants.get() == Py_True) {
-    PyObject *torch = PyDict_GetItemString(PyImport_GetModuleDict(), "torch"); // borrowed
+    Ref torch(Py_XNewRef(PyDict_GetItemString(PyImport_GetModuleDict(), "torch")));
     bool failed = !torch;
-    if (torch && isTrue(torch, names.isGradEnabled, &failed))
+    if (torch && isTrue(torch.get(), names.isGradEnabled, &failed))
       return refuse(
           PyExc_TypeError, place,
           "requires a gradient, and this operator has none; pass %s.detach(), or call it under torch.no_grad()",

@@ -127,16 +127,16 @@ const char *listName(uint32_t kind) {
 bool readList(const opw_attr_t &attr, const Source &from, opw_attr_value_t &out, Arena &arena, Kept &kept) {
   if (PyUnicode_Check(from.value) || PyBytes_Check(from.value) || PyDict_Check(from.value))
     return from.refuse(PyExc_TypeError, listName(attr.kind));
-  PyObject *items = PySequence_Fast(from.value, "");
+  PyObject *items = PySequence_Tuple(from.value);
   if (!items) {
     if (!PyErr_ExceptionMatches(PyExc_TypeError))
       return false;
     PyErr_Clear();
     return from.refuse(PyExc_TypeError, listName(attr.kind));
   }
-  if (!kept.add(items)) // also owns the texts
+  if (!kept.add(items)) // owns the texts, whatever becomes of the list
     return false;
-  Py_ssize_t count = PySequence_Fast_GET_SIZE(items);
+  Py_ssize_t count = PyTuple_GET_SIZE(items);
   if (count > INT32_MAX || (attr.list_length && count != attr.list_length)) {
     PyErr_Format(PyExc_ValueError, "%U: attribute '%s' has %zd elements, expected %u", from.op, from.name, count,
                  attr.list_length ? attr.list_length : static_cast<unsigned>(INT32_MAX));
@@ -147,7 +147,7 @@ bool readList(const opw_attr_t &attr, const Source &from, opw_attr_value_t &out,
   auto each = [&](auto *memory, auto &&read) {
     for (size_t i = 0; memory && i < n; ++i) {
       auto at = static_cast<Py_ssize_t>(i);
-      if (!read(Source{from.op, PySequence_Fast_GET_ITEM(items, at), from.name, at}, memory[i]))
+      if (!read(Source{from.op, PyTuple_GET_ITEM(items, at), from.name, at}, memory[i]))
         return false;
     }
     return memory != nullptr;

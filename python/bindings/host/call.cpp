@@ -98,10 +98,10 @@ bool Call::readOutputs(bool inplace) {
   PyObject *items = nullptr;
   Py_ssize_t count = 0;
   if (outs && (PyTuple_Check(outs) || PyList_Check(outs))) {
-    items = kept.add(PySequence_Fast(outs, ""));
+    items = kept.add(PySequence_Tuple(outs));
     if (!items)
       return false;
-    count = PySequence_Fast_GET_SIZE(items);
+    count = PyTuple_GET_SIZE(items);
   }
   uint32_t least = variadicOut ? op.outputs[op.output_count - 1]->variadic_min : 0;
   uint32_t fixed = op.output_count - (variadicOut ? 1 : 0);
@@ -125,7 +125,7 @@ bool Call::readOutputs(bool inplace) {
   for (uint32_t i = 0; i < static_cast<uint32_t>(wanted); ++i) {
     clearOutput(i);
     outputCount = i + 1;
-    PyObject *array = items ? PySequence_Fast_GET_ITEM(items, static_cast<Py_ssize_t>(i)) : outs ? outs : Py_None;
+    PyObject *array = items ? PyTuple_GET_ITEM(items, static_cast<Py_ssize_t>(i)) : outs ? outs : Py_None;
     if (array == Py_False) {
       if (!(outputOf(i).flags & OPW_IO_OPTIONAL) || isSize(i))
         return refuse(PyExc_ValueError, outputPlace(i), "is not optional, expected an array or None for a new one");

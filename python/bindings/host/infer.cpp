@@ -31,7 +31,11 @@ bool describeTensor(PyObject *described, View &view) {
 } // namespace
 
 PyObject *inferWithoutData(Call &c, PyObject *described, PyObject *attributes, uint32_t count) {
-  Py_ssize_t tensors = PyList_GET_SIZE(described);
+  described = c.kept.add(PySequence_Tuple(described));
+  attributes = c.kept.add(PyDict_Copy(attributes));
+  if (!described || !attributes)
+    return nullptr;
+  Py_ssize_t tensors = PyTuple_GET_SIZE(described);
   if (tensors > OPW_MAX_TENSORS || count > OPW_MAX_TENSORS) {
     c.self.fail(PyExc_ValueError, "found %zd inputs and %u outputs, expected at most %d", tensors, count,
                 OPW_MAX_TENSORS);
@@ -43,7 +47,7 @@ PyObject *inferWithoutData(Call &c, PyObject *described, PyObject *attributes, u
   if (!c.inputs || !c.outputs)
     return nullptr;
   for (uint32_t i = 0; i < c.inputCount; ++i) {
-    PyObject *given = c.given[i] = PyList_GET_ITEM(described, static_cast<Py_ssize_t>(i));
+    PyObject *given = c.given[i] = PyTuple_GET_ITEM(described, static_cast<Py_ssize_t>(i));
     c.inputPointers[i] = given == Py_None ? nullptr : &c.inputs[i].tensor;
     bool good = given == Py_None || (PyTuple_Check(given) ? describeTensor(given, c.inputs[i]) : c.readInput(i));
     if (!good)
