@@ -349,6 +349,14 @@ def test_in_place(lib):
         lib.add.inplace(x, x)
 
 
+@pytest.mark.parametrize("out", [torch.zeros(1, dtype=torch.complex64).conj().imag, torch._neg_view(torch.zeros(1))])
+def test_memory_of_a_negated_view_is_not_written(lib, out):
+    x = torch.ones(1)
+    with pytest.raises(ValueError, match="output 'out' is a negated view of memory with other values"):
+        lib.add(x, x, out=out)
+    assert out.tolist() == [0]
+
+
 def test_autograd_sees_that_a_tensor_was_changed(lib):
     w = torch.ones(2, requires_grad=True)
     x = torch.ones(2)
@@ -494,6 +502,8 @@ WRONG = [
     (lambda x: (torch.ones(3, requires_grad=True),) * 2, TypeError, "input 'x' requires a gradient, and this operator has none"),
     (lambda x: (torch.tensor([1 + 2j]).conj().imag[0],) * 2, ValueError, "input 'x' is a negated view of memory"),
     (lambda x: (torch.tensor([1 + 2j, 3j]).conj().imag,) * 2, ValueError, "input 'x' is a negated view of memory"),
+    (lambda x: (torch.tensor([1 + 2j]).conj().imag,) * 2, ValueError, "input 'x' is a negated view of memory"),
+    (lambda x: (torch._neg_view(torch.ones(3)),) * 2, ValueError, "input 'x' is a negated view of memory"),
 ]  # fmt: skip
 
 

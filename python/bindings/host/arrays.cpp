@@ -138,8 +138,8 @@ bool isTrue(PyObject *object, PyObject *method, bool *error) {
 }
 
 /// What a view does not show: a gradient that is wanted, and memory that holds other values than the tensor has. The
-/// latter comes with a view of complex numbers, so with strides or with one element.
-bool checkTorch(PyObject *tensor, const Place &place, const View &view) {
+/// latter comes with a view of conjugated complex numbers; a tensor of real ones is never itself conjugated.
+bool checkTorch(PyObject *tensor, const Place &place) {
   Ref wants(PyObject_GetAttr(tensor, names.requiresGrad));
   if (!wants)
     return false;
@@ -154,11 +154,8 @@ bool checkTorch(PyObject *tensor, const Place &place, const View &view) {
     if (failed)
       return false;
   }
-  if (!view.tensor.strides && view.tensor.ndim > 0)
-    return true;
   bool failed = false;
-  bool other = isTrue(tensor, names.isNeg, &failed) || (!failed && isTrue(tensor, names.isConj, &failed));
-  if (other)
+  if (isTrue(tensor, names.isNeg, &failed))
     return refuse(PyExc_ValueError, place,
                   "is a negated view of memory with other values, expected plain memory; pass "
                   "%s.resolve_neg()",
@@ -195,7 +192,7 @@ bool readExchange(const ArrayType &type, PyObject *tensor, const Place &place, V
     return refuseUnreadable(tensor, place);
   if (type.isTorch && (found.device_type != OPW_DEVICE_CPU || runtime::dtypeOf(found) == OPW_NONE))
     return refuseUnreadable(tensor, place);
-  return takeTensor(found, place, view, &dense) && (!type.isTorch || checkTorch(tensor, place, view));
+  return takeTensor(found, place, view, &dense) && (!type.isTorch || checkTorch(tensor, place));
 }
 
 /// Objects with __dlpack__ alone. Where it is asked first, __dlpack_device__ keeps a producer from copying.
@@ -238,7 +235,7 @@ bool readDLPack(const ArrayType &type, PyObject *object, const Place &place, Vie
     return refuse(PyExc_TypeError, place, "has a __dlpack__ that gives %s, expected a DLPack capsule",
                   Py_TYPE(capsule)->tp_name);
   }
-  if (!takeTensor(*found, place, view, &dense) || (type.isTorch && !checkTorch(object, place, view)))
+  if (!takeTensor(*found, place, view, &dense) || (type.isTorch && !checkTorch(object, place)))
     return false;
   view.readOnly = readOnly && !type.isTorch;
   return true;

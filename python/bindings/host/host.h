@@ -61,7 +61,7 @@ extern State state;
 
 /// Interned names.
 struct Names {
-  PyObject *requiresGrad, *isNeg, *isConj, *isGradEnabled, *dlpack, *dlpackDevice, *exchange, *maxVersion;
+  PyObject *requiresGrad, *isNeg, *isGradEnabled, *dlpack, *dlpackDevice, *exchange, *maxVersion;
 };
 extern Names names;
 

@@ -94,13 +94,9 @@ bool makeNames() {
   struct {
     PyObject *&place;
     const char *text;
-  } const all[] = {{names.requiresGrad, "requires_grad"},
-                   {names.isNeg, "is_neg"},
-                   {names.isConj, "is_conj"},
-                   {names.isGradEnabled, "is_grad_enabled"},
-                   {names.dlpack, "__dlpack__"},
-                   {names.dlpackDevice, "__dlpack_device__"},
-                   {names.exchange, "__dlpack_c_exchange_api__"},
+  } const all[] = {{names.requiresGrad, "requires_grad"},     {names.isNeg, "is_neg"},
+                   {names.isGradEnabled, "is_grad_enabled"},  {names.dlpack, "__dlpack__"},
+                   {names.dlpackDevice, "__dlpack_device__"}, {names.exchange, "__dlpack_c_exchange_api__"},
                    {names.maxVersion, "max_version"}};
   for (const auto &name : all)
     if (!(name.place = PyUnicode_InternFromString(name.text)))
