@@ -149,7 +149,7 @@ Interval Box::value(uint32_t tensor, int64_t index) const {
       v.slot.f = floatAt(data, type, index);
     else
       v.slot.i = integerAt(data, type, index);
-    return pointOf(v);
+    return type == OPW_U64 && v.slot.i < 0 ? noValue() : pointOf(v);
   };
   return hullOf(at(a), at(b), isFloat);
 }

@@ -31,7 +31,8 @@ void setDtype(opw_tensor_t &tensor, opw_dtype_t dtype);
 uint16_t halfBits(double value);
 uint16_t bfloatBits(double value);
 
-/// The element at `index` of a host array, as an integer or a floating-point number by its kind.
+/// The element at `index` of a host array, as an integer or a floating-point number by its kind. A u64 of 2^63 or more
+/// is negative.
 int64_t integerAt(const void *data, opw_dtype_t dtype, int64_t index);
 double floatAt(const void *data, opw_dtype_t dtype, int64_t index);
 

@@ -93,6 +93,8 @@ Value hostValue(const Frame &f, uint32_t number, int64_t index) {
     v.isFloat = 1;
   } else {
     v.slot.i = integerAt(data, type, index);
+    if (type == OPW_U64 && v.slot.i < 0)
+      return {{0}, kOverflow, 0};
   }
   return v;
 }

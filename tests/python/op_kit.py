@@ -12,7 +12,7 @@ DTYPES = (
     "f8e4m3fnuz", "f8e5m2fnuz", "f8e4m3b11fnuz", "f8e8m0",
 )  # fmt: skip
 
-# A kernel: its parameters (a letter each: p pointer, i int64, f float64), and its body, where P(n, type), I(n) and F(n) are
+# A kernel: its parameters (a letter each: p pointer, i int64, u uint64, f float64), and its body, where P(n, type), I(n) and F(n) are
 # the arguments. One program does everything unless the body has a loop over p.
 _HEAD = """{
 #define P(n, type) ((type *)args->slots[n])
@@ -61,13 +61,17 @@ KERNELS = {
     "address": ("pp", "P(1, float)[0] = args->slots[0] == args->slots[1];"),
     "copy_aligned": ("ppi", FAIL % ("not aligned", "args->slots[0] % 4096 && args->slots[1] % 4096")
                      + "memcpy(P(1, char), P(0, char), I(2));"),
+    "bits": ("pui", "P(0, uint64_t)[0] = args->slots[1]; P(0, uint64_t)[1] = args->slots[2];"),
     "fail": ("pi", FAIL % ("x is odd", "I(1) % 2")),
 }  # fmt: skip
 
 
 def kernel(name: str, folder: Path) -> dict[str, Any]:
     letters, body = KERNELS[name]
-    params = [{"p": (True, "f32"), "i": (False, "i64"), "f": (False, "f64")}[letter] for letter in letters]
+    params = [
+        {"p": (True, "f32"), "i": (False, "i64"), "u": (False, "u64"), "f": (False, "f64")}[letter]
+        for letter in letters
+    ]
     return kernel_object(name, _HEAD + body + "return 0; }", params, folder)
 
 
@@ -205,6 +209,15 @@ OPS: list[dict[str, Any]] = [
         "plans": plans(
             one("copy_aligned", "ptr x", "ptr big", "4 * x.0"), one("copy_aligned", "ptr big", "ptr out", "4 * x.0"),
             workspace=[{"dtype": "i8", "elements": "3"}, {"name": "big", "dtype": "f32", "elements": "x.0", "align": 4096}],
+        ),
+    },
+    {
+        "name": "wide", "inputs": [{"name": "times", "type": "u64", "rank": [0, 1], "host": True}],
+        "attrs": [{"name": a, "kind": "int", "default": 0} for a in ("n", "both", "sized", "also")],
+        "outputs": [{"name": "out", "type": "u64", "rank": 1, "shape": ["2 + min(sized, 0)"]}],
+        "plans": plans(
+            one("bits", "ptr out", "attr sized", "value(times, 0)"), one("bits", "ptr out", "both", "attr both"),
+            one("bits", "ptr out", "also + 1", "value(times, 0)"), one("bits", "ptr out", "attr n", "value(times, 0)"),
         ),
     },
     {"name": "fails", "inputs": [f32("x")], "outputs": [f32("out", shape="x[0:]")], "plans": plans(one("fail", "ptr x", "x.0"))},

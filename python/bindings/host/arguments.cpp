@@ -69,7 +69,7 @@ bool Arguments::takeAttribute(uint32_t index, PyObject *value) {
       return false;
     memset(attrs, 0, op.attr_count * sizeof *attrs);
   }
-  return readAttribute(*op.attrs[index], self.name, value, attrs[index], arena, kept);
+  return readAttribute(*self.tables, op, index, self.name, value, attrs[index], arena, kept);
 }
 
 bool Arguments::takeTactic(PyObject *value) {

@@ -2,16 +2,82 @@
 
 #include "core/attribute.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace opw::host {
 namespace {
+
+/// What knows the use of an attribute.
+struct Use {
+  const opw_tables_t &tables;
+  const opw_op_t &op;
+  uint32_t attr;
+
+  bool isRead(const opw_program_t &program) const {
+    return std::any_of(program.code, program.code + program.count,
+                       [&](const opw_insn_t &x) { return x.op == OPW_X_ATTR && x.b == attr; });
+  }
+
+  /// Whether the attribute itself is an argument, and no number that is computed with.
+  bool isPassed(const opw_arg_t &arg) const {
+    return arg.kind == OPW_ARG_ATTR ? arg.index == attr
+                                    : arg.kind == OPW_ARG_PROGRAM && arg.program.count == 1 && isRead(arg.program);
+  }
+
+  /// Whether kernels get the attribute as u64 and nothing else reads it.
+  bool isUnsigned() const {
+    bool passed = false, other = false;
+    auto look = [&](const opw_program_t &program) { other = other || isRead(program); };
+    auto pass = [&](uint32_t kernel, uint32_t arg) {
+      const opw_kernel_t &k = *tables.kernels[kernel];
+      for (uint32_t i = 0; i < k.cpu_count; ++i) {
+        const opw_param_t &param = k.cpu[i]->params[arg];
+        passed = true;
+        other = other || (param.kind != OPW_PARAM_DROPPED && param.dtype != OPW_U64);
+      }
+    };
+    std::for_each(op.vars, op.vars + op.var_count, look);
+    look(op.valid);
+    for (uint32_t i = 0; i < op.output_count; ++i)
+      for (uint32_t s = 0; s < op.outputs[i]->seg_count; ++s)
+        look(op.outputs[i]->segs[s].dim);
+    for (uint32_t i = 0; i < op.size_count; ++i) {
+      look(op.sizes[i]->upper);
+      look(op.sizes[i]->typical);
+    }
+    for (uint32_t p = 0; p < op.plan_count; ++p) {
+      const opw_plan_t &plan = *op.plans[p];
+      for (uint32_t i = 0; i < plan.workspace_count; ++i) {
+        look(plan.workspace[i]->elements);
+        look(plan.workspace[i]->upper);
+      }
+      for (uint32_t i = 0; i < plan.launch_count; ++i) {
+        const opw_launch_t &launch = *plan.launches[i];
+        look(launch.when);
+        std::for_each(launch.grid, launch.grid + 3, look);
+        for (uint32_t v = 0; v < launch.variant_count; ++v)
+          look(launch.variants[v].when);
+        for (uint32_t a = 0; a < launch.arg_count; ++a)
+          if (!isPassed(launch.args[a]))
+            look(launch.args[a].program);
+          else
+            for (uint32_t v = 0; v < launch.variant_count; ++v)
+              pass(launch.variants[v].kernel, a);
+      }
+    }
+    return passed && !other;
+  }
+};
 
 /// One value to be read, and what it is called: an attribute or an element of a list.
 struct Source {
   PyObject *op, *value;
   const char *name;
   Py_ssize_t index; ///< -1: the attribute itself
+  const Use *use = nullptr;
+
+  bool isUnsigned() const { return use && use->isUnsigned(); }
 
   bool refuse(PyObject *error, const char *expected) const {
     Ref type = typeName(value);
@@ -42,14 +108,15 @@ bool readInt(const Source &from, int64_t &out) {
   out = PyLong_AsLongLongAndOverflow(index.get(), &overflow);
   if (overflow == 0)
     return true;
-  if (overflow > 0) { // one 64-bit slot: an unsigned value above the signed range keeps its bits
+  bool wide = from.isUnsigned();
+  if (overflow > 0 && wide) { // one 64-bit slot: its bits
     out = static_cast<int64_t>(PyLong_AsUnsignedLongLong(index.get()));
     if (!PyErr_Occurred())
       return true;
     PyErr_Clear();
   }
-  PyErr_Format(PyExc_ValueError, "%U: attribute '%s' is %S, expected -2^63 to 2^64 - 1", from.op, from.name,
-               index.get());
+  PyErr_Format(PyExc_ValueError, "%U: attribute '%s' is %S, expected -2^63 to 2^%d - 1", from.op, from.name,
+               index.get(), wide ? 64 : 63);
   return false;
 }
 
@@ -204,9 +271,11 @@ bool readTensor(const Source &from, opw_attr_value_t &out, Arena &arena, Kept &k
 
 } // namespace
 
-bool readAttribute(const opw_attr_t &attr, PyObject *op, PyObject *value, opw_attr_value_t &out, Arena &arena,
-                   Kept &kept) {
-  Source from{op, value, attr.name, -1};
+bool readAttribute(const opw_tables_t &tables, const opw_op_t &op, uint32_t index, PyObject *name, PyObject *value,
+                   opw_attr_value_t &out, Arena &arena, Kept &kept) {
+  const opw_attr_t &attr = *op.attrs[index];
+  const Use use{tables, op, index};
+  Source from{name, value, attr.name, -1, &use};
   out = opw_attr_value_t{};
   out.kind = attr.kind;
   if (isList(attr.kind))
@@ -229,7 +298,7 @@ bool readAttribute(const opw_attr_t &attr, PyObject *op, PyObject *value, opw_at
   case OPW_ATTR_TENSOR:
     return readTensor(from, out, arena, kept);
   default:
-    PyErr_Format(PyExc_TypeError, "%U: attribute '%s' has kind %u, which this version of Opwright does not know", op,
+    PyErr_Format(PyExc_TypeError, "%U: attribute '%s' has kind %u, which this version of Opwright does not know", name,
                  attr.name, attr.kind);
     return false;
   }

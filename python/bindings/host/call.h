@@ -22,6 +22,7 @@ struct Operator {
   PyObject_HEAD vectorcallfunc call;
   const opw_op_t *op;
   const opw_api_t *api;
+  const opw_tables_t *tables;
   PyObject *name; ///< "ns::name"
   Keyword *keywords;
   uint32_t keywordCount;

@@ -80,6 +80,7 @@ PyObject *create(PyTypeObject *type, PyObject *args, PyObject *) {
   Operator &self = of(made.get());
   self.call = vectorcall;
   self.api = library->api;
+  self.tables = library->tables;
   self.name = PyUnicode_FromFormat("%s::%s", ns, name);
   self.op = library->api->find(ns, name, version);
   if (!self.name)
