@@ -516,6 +516,21 @@ def test_wrong_inputs(lib, make, kind, text):
     same(lib.add(f32(1), f32(1)), f32(2))  # nothing is left behind
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("where", ["__dlpack_device__", "__dlpack__", "__hash__"])
+def test_exceptions_that_are_no_errors_pass(lib, error, where):
+    def fail(*args, **more):
+        raise error("stop")
+
+    methods = {"__dlpack_device__": lambda x: (1, 0), "__dlpack__": fail, where: fail}
+    x = type("Stops", (), methods)()
+    with pytest.raises(error, match="^stop$"):
+        if where == "__hash__":
+            lib.attributes(type=x)
+        else:
+            lib.add(x, x)
+
+
 def test_tensors_without_memory(lib):
     """Of torch's transforms and tracers: nothing is read that is not there."""
     from torch._subclasses.fake_tensor import FakeTensorMode

@@ -167,8 +167,11 @@ bool readChoice(const opw_attr_t &attr, const Source &from, int64_t &out) {
 
 bool readDtype(const Source &from, int64_t &out) {
   PyObject *known = PyDict_GetItemWithError(state.dtypes, from.value);
-  if (!known)
-    PyErr_Clear(); // or not hashable
+  if (!known && PyErr_Occurred()) {
+    if (!isReplaceable())
+      return false;
+    PyErr_Clear(); // not hashable
+  }
   Ref number(known ? Py_NewRef(known) : PyObject_CallOneArg(state.findDtype, from.value));
   if (!number)
     return false;

@@ -77,6 +77,9 @@ bool refuse(PyObject *type, const Place &place, const char *format, ...);
 /// Sets the error of a call that the library refused; null.
 PyObject *raiseStatus(PyObject *op, opw_status_t status, const char *text);
 
+/// Whether a text of ours may replace the error that is set, if any: it is no KeyboardInterrupt or the like.
+inline bool isReplaceable() { return !PyErr_Occurred() || PyErr_ExceptionMatches(PyExc_Exception); }
+
 /// The name of an object's type, as "numpy.ndarray" or "list".
 Ref typeName(PyObject *object);
 
