@@ -22,7 +22,9 @@ def text_files(root: Path) -> list[Path]:
     found = []
     for folder, folders, names in os.walk(root):
         folders[:] = [name for name in folders if name not in LEFT_OUT]
-        found += [Path(folder, name) for name in names if Path(name).suffix in TEXT]
+        found += [
+            Path(folder, name) for name in names if name not in LEFT_OUT and Path(name).suffix in TEXT
+        ]  # .git may be a file
     return sorted(found)
 
 
