@@ -41,12 +41,12 @@ class TtirCache:
                 self._old = {key: path for key, path in found.items() if self._is_ours(path)}
 
     def get(self, key: str, path: str, make: Callable[[], str]) -> str:
-        """The text for a key, from the workspace where it has it; an empty key has none. `path` is where it will be."""
+        """The text for a key, from the workspace where it has it; of an empty key it is always made. `path` is where it will be."""
         text = self._read(key) if key else None
         if text is None:
             text = make()
             self.made += 1
-        self._new[f"{key}.{hashlib.sha256(text.encode()).hexdigest()}"] = path
+        self._new[f"{key or path}.{hashlib.sha256(text.encode()).hexdigest()}"] = path
         return text
 
     def _is_ours(self, path: Any) -> bool:
@@ -118,9 +118,8 @@ class Kernels:
         number = sum(entry["name"] == launch.name for entry in self.entries)
         path = f"{op}/{launch.name}.{number}.ttir"
         made_of = repr((self.sources, ttir.source_key(launch.kernel), launch.file.name, *key[1:]))
-        lasting = all(
-            isinstance(each, str) for each in constants.values()
-        )  # else the next build cannot know that it is the same
+        # of an object that has no text, the next build cannot know whether it is the same
+        lasting = all(isinstance(each, str) for each in constants.values())
         text = self.cache.get(
             hashlib.sha256(made_of.encode()).hexdigest() if lasting else "", path,
             lambda: ttir.make_ttir(
