@@ -90,7 +90,7 @@ def jit_function(function: Any) -> Any:
 def source_key(jit: Any) -> str:
     """What a kernel's TTIR depends on beside its arguments and the files of `sources_key`: its source, that of what it calls, and the
     version of Triton."""
-    return f"{import_triton().__version__} {jit.cache_key} {def_line(jit)}"
+    return f"{import_triton().__version__} {jit.cache_key} {jit.fn.__code__.co_firstlineno}"
 
 
 def sources_key(kernels: Iterable[Any]) -> str:
@@ -100,7 +100,11 @@ def sources_key(kernels: Iterable[Any]) -> str:
     modules = {
         id(value): value for jit in kernels for value in jit.fn.__globals__.values() if isinstance(value, ModuleType)
     }
-    files |= {module.__file__ for module in [*sys.modules.values(), *modules.values()] if _is_users(module)}
+    installed = tuple(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+    for module in [*sys.modules.values(), *modules.values()]:
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str) and file.endswith(".py") and not file.startswith(installed):
+            files.add(file)
     digest = hashlib.sha256()
     for file in sorted(files):
         try:
@@ -108,12 +112,6 @@ def sources_key(kernels: Iterable[Any]) -> str:
         except OSError:
             digest.update(file.encode() + b"?")
     return digest.hexdigest()
-
-
-def _is_users(module: Any) -> bool:
-    file = getattr(module, "__file__", None)
-    installed = tuple(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
-    return isinstance(file, str) and file.endswith(".py") and not file.startswith(installed)
 
 
 def constant_key(value: Any) -> str | None:

@@ -48,7 +48,6 @@ class Launch:
     constants: dict[str, Any]
     options: dict[str, int]
     file: Path
-    line: int
     name: str
 
     def constant_keys(self) -> dict[str, Any]:
@@ -117,7 +116,7 @@ def launch(kernel: Any, grid: Sequence[Any] | Any, args: Sequence[Any] = (), **n
         raise InputError(f"{what}: found a grid of {len(sizes)} sizes, expected 1 to 3")
     return Launch(
         jit, [show(as_int(size).expr) for size in sizes], arguments, constants, options,
-        Path(jit.fn.__code__.co_filename), ttir.def_line(jit), jit.__name__,
+        Path(jit.fn.__code__.co_filename), jit.__name__,
     )  # fmt: skip
 
 

@@ -129,7 +129,7 @@ class Kernels:
         self.texts[path] = text
         self._ids[key] = f"{op}.{launch.name}.{number}"
         self.entries.append({
-            "id": self._ids[key], "name": launch.name, "file": launch.file.name, "line": launch.line, "ttir": path,
+            "id": self._ids[key], "name": launch.name, "file": launch.file.name, "line": ttir.def_line(launch.kernel), "ttir": path,
             "sha256": hashlib.sha256(text.encode()).hexdigest(), "params": params,
         })  # fmt: skip
         return self._ids[key]
