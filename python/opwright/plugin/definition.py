@@ -57,9 +57,8 @@ class Definition:
     impl: Callable | None = None
     cost: Callable | None = None
     ranks: dict[str, list[int]] = field(default_factory=dict)  # known ones of inputs of any rank
-    types: list[tuple[DType, ...]] = field(
-        default_factory=list
-    )  # of the inputs, where a model is known: without an autotune
+    # The types of the inputs, where a model is known: without an autotune.
+    types: list[tuple[DType, ...]] = field(default_factory=list)
     doc: str = field(default="")
 
     @property
@@ -105,7 +104,7 @@ def register(
 ) -> Callable[[Callable], Callable]:  # fmt: skip
     """Declares an operator: the function takes its inputs and attributes and returns what the outputs are.
 
-    `ranks` are those of inputs that do not take any; `outputs` are the outputs' names (out, or out0, out1, ...); `choices` are the values
+    `ranks` are those of inputs of one fixed rank; `outputs` are the outputs' names (out, or out0, out1, ...); `choices` are the values
     of attributes that the library is built for, where the definition uses their Python values; `host` names inputs that are read as
     numbers, `strided` those that need not be row-major. `lazy_register` is TensorRT's and changes nothing.
     """

@@ -115,8 +115,7 @@ def ask(key: str, options: Callable[[], Sequence[Option]], *, otherwise: str = "
             hint="write sizes as expressions: opwright.plugin.where(condition, a, b)",
         )
     taken = walk.prefix[number] if number < len(walk.prefix) else 0
-    walk.asked.append(_Question(choices, taken, tried))
-    walk.asked[-1].refusal = otherwise
+    walk.asked.append(_Question(choices, taken, tried, refusal=otherwise))
     walk.answers[key] = choices[taken].value
     return walk.answers[key]
 
