@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import io
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy as np
 from opwright.errors import InputError
 from opwright.native import PluginError
 from opwright.plugin.attributes import Attribute
+from opwright.workspace import write_file
 
 
 @dataclass
@@ -145,13 +145,7 @@ def _attribute(op: Any, text: str) -> tuple[str, Any]:
 
 
 def _write(path: Path, array: np.ndarray) -> Path:
-    """Writes a whole file or nothing."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as f:
-            np.save(f, array, allow_pickle=False)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+    content = io.BytesIO()
+    np.save(content, array, allow_pickle=False)
+    write_file(path, content.getvalue())
     return path
