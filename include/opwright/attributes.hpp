@@ -106,6 +106,9 @@ inline opw_attr_value_t Value::as(const opw_attr_t &declared, const std::string 
     held = static_cast<double>(*integer);
   if (const auto *integers = std::get_if<std::vector<int64_t>>(&held); integers && declared.kind == OPW_ATTR_FLOATS)
     held = std::vector<double>(integers->begin(), integers->end());
+  if (const auto *integers = std::get_if<std::vector<int64_t>>(&held); integers && declared.kind == OPW_ATTR_BYTES)
+    if (std::all_of(integers->begin(), integers->end(), [](int64_t byte) { return byte >= 0 && byte < 256; }))
+      held = std::string(integers->begin(), integers->end());
   opw_attr_value_t v = raw();
   const std::string found = op + ": attribute " + declared.name + ": found ";
   if (v.kind == OPW_ATTR_STRING && declared.kind == OPW_ATTR_BYTES)

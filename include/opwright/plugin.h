@@ -27,7 +27,7 @@ extern "C" {
 #endif
 
 #define OPW_ABI_MAJOR 0u
-#define OPW_ABI_MINOR 1u
+#define OPW_ABI_MINOR 2u
 #define OPW_MAX_RANK 16        /* TensorRT stops at 8: its adapter refuses more */
 #define OPW_MAX_TENSORS 256    /* inputs + outputs + workspace of one call, variadic ones one by one */
 #define OPW_MAX_DEPTH 32       /* operand stack of a program */
@@ -163,8 +163,8 @@ enum {
   OPW_X_COUNT = 9,     /* variadic: number of its tensors     I */
   OPW_X_SUMDIM = 10,   /* variadic   axis: sum of that size   I */
   OPW_X_ATTR = 11,     /* attribute (int, bool, enum, dtype)  I */
-  OPW_X_ATTR_AT = 12,  /* int or bool list, pops the index    I */
-  OPW_X_ATTR_LEN = 13, /* list attribute                      I */
+  OPW_X_ATTR_AT = 12,  /* ints, bools, bytes; pops the index  I */
+  OPW_X_ATTR_LEN = 13, /* list attribute or bytes             I */
   OPW_X_VALUE = 14,    /* HOST input element                  I or F by its element type */
   OPW_X_VAR = 15,      /* index into vars, lower ones only    as the var */
   OPW_X_SIZE = 16,     /* data-dependent size                 I */
@@ -356,6 +356,8 @@ typedef struct opw_plan_t { /* how one tactic runs one combination on one kind o
   const opw_launch_t *const *launches;
   const opw_workspace_t *const *workspace;
   uint32_t workspace_count, reserved;
+  opw_program_t valid; /* as an op's: where it does not hold, this plan does not take the call */
+  const char *valid_text;
 } opw_plan_t;
 
 enum {

@@ -263,6 +263,8 @@ package::PlanRequest planOf(nb::handle value, const std::string &place) {
   p.combo = r.count("combo");
   p.device = r.text("device", "cpu");
   p.tactic = static_cast<int32_t>(r.count("tactic", 1));
+  p.valid = r.text("valid");
+  p.validText = r.text("valid_text");
   r.each("workspace", [&](nb::handle v, const std::string &at) {
     Reader w(v, at);
     package::WorkspaceRequest buffer;

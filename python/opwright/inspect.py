@@ -46,8 +46,7 @@ def _op(library: Library, name: str, table: dict[str, Any]) -> dict[str, Any]:
         "outputs": [_tensor(t) for t in op.outputs],
         "attributes": [_attribute(a) for a in op.attributes],
         "dtypes": [list(row) for row in op.dtypes],
-        "valid": infix(table["valid"], table),
-        "valid_text": table["valid_text"] or "",
+        **_condition(table, table),
         "vars": [infix(program, table, inline=False) for program in table["vars"]],
         "sizes": [
             {"name": z["name"], "output": table["outputs"][z["output"]]["name"], "upper": infix(z["upper"], table), "typical": infix(z["typical"], table)}
@@ -59,6 +58,11 @@ def _op(library: Library, name: str, table: dict[str, Any]) -> dict[str, Any]:
         "bytes": infix(table["bytes"], table),
         "plans": list(_plans(library, op, table)),
     }  # fmt: skip
+
+
+def _condition(of: dict[str, Any], table: dict[str, Any]) -> dict[str, str]:
+    """Which calls an operator, or a plan, takes."""
+    return {"valid": infix(of["valid"], table), "valid_text": of["valid_text"] or ""}
 
 
 def _tensor(t: Tensor) -> dict[str, Any]:
@@ -95,6 +99,7 @@ def _plans(library: Library, op: Op, table: dict[str, Any]) -> Iterator[dict[str
             "combination": combination,
             "device": ("cpu", "cuda")[device],
             "tactic": tactics[tactic],
+            **_condition(plan, table),
             "workspace": [
                 {"name": name, "dtype": w["dtype"], "elements": infix(w["elements"], table), "upper": infix(w["upper"], table), "align": w["align"]}
                 for name, w in zip(buffers, plan["workspace"], strict=True)
@@ -188,13 +193,13 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
             yield from (f"  {title[:-1]:9} {_tensor_line(t)}" for t in op[title])
         yield from (f"  {'attribute':9} {_attribute_line(a)}" for a in op["attributes"])
         yield from (f"  types {i:<3} {', '.join(_pairs(op, row))}" for i, row in enumerate(op["dtypes"]) if row)
-        if op["valid"]:
-            yield f"  requires  {op['valid']}" + (f"  ({op['valid_text']})" if op["valid_text"] else "")
+        yield from (f"  {line}" for line in _condition_lines(op))
         for z in op["sizes"]:
             yield f"  counts    {z['name']} in {z['output']}, at most {z['upper'] or '(no bound)'}"
         yield from (f"  {'tactic':9} {t['id']}{': ' + t['text'] if t['text'] else ''}" for t in op["tactics"])
         for plan in op["plans"]:
             yield f"  plan      types {plan['combination']}, {plan['device']}, tactic {plan['tactic']}"
+            yield from (f"    {line}" for line in _condition_lines(plan))
             for w in plan["workspace"]:
                 yield f"    {w['name']}: {w['dtype']}[{w['elements']}]" + (
                     f", at most {w['upper']}" if w["upper"] else ""
@@ -209,6 +214,15 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
             more = f", {image['scratch_bytes']} bytes of scratch" if image["scratch_bytes"] else ""
             size = f"{image['code_bytes']:,} bytes" if image["code_bytes"] else "size not known"
             yield f"    {image['level']}: {size}{more}{', in order' if image['ordered'] else ''}"
+
+
+def _condition_lines(of: dict[str, Any]) -> Iterator[str]:
+    """Of several conditions what their refusals say: the program of all is for tools."""
+    texts = of["valid_text"].splitlines()
+    if len(texts) > 1:
+        yield from (f"refuses   {text}" for text in texts)
+    elif of["valid"]:
+        yield f"requires  {of['valid']}" + (f"  ({texts[0]})" if texts else "")
 
 
 def _pairs(op: dict[str, Any], row: list[str]) -> Iterator[str]:

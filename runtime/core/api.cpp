@@ -3,6 +3,7 @@
 #include "core/bounds.h"
 #include "core/call.h"
 #include "core/dtype.h"
+#include "core/infer.h"
 #include "core/program.h"
 #include "core/run.h"
 #include "core/select.h"

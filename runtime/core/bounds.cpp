@@ -7,6 +7,7 @@
 #include "core/dtype.h"
 #include "core/instructions.h"
 #include "core/interval.h"
+#include "core/program.h"
 #include "core/run.h"
 #include "core/select.h"
 
@@ -160,12 +161,8 @@ Interval Box::item(const opw_attr_value_t &list, const Interval &index) const {
   int64_t n = list.count;
   int64_t from = index.lo.i < -n ? -n : index.lo.i, to = index.hi.i >= n ? n - 1 : index.hi.i;
   for (int64_t i = from; i <= to; ++i) {
-    int64_t at = i < 0 ? i + n : i;
-    Value v{{0}, kFine, isFloat};
-    if (isFloat)
-      v.slot.f = list.u.floats[at];
-    else
-      v.slot.i = list.kind == OPW_ATTR_INTS ? list.u.ints[at] : list.u.bools[at] != 0;
+    Value v = listItem(list, i);
+    v.isFloat = isFloat;
     r = hullOf(r, pointOf(v), isFloat);
   }
   return r;
@@ -439,16 +436,16 @@ private:
 };
 
 bool sameAttr(const opw_attr_value_t &a, const opw_attr_value_t &b) {
-  size_t bytes = a.kind == OPW_ATTR_BOOLS ? a.count : size_t{a.count} * 8;
+  size_t bytes = a.kind == OPW_ATTR_BOOLS || a.kind == OPW_ATTR_BYTES ? a.count : size_t{a.count} * 8;
   switch (a.kind) {
   case OPW_ATTR_INTS:
   case OPW_ATTR_FLOATS:
   case OPW_ATTR_BOOLS:
+  case OPW_ATTR_BYTES:
     return a.count == b.count && (bytes == 0 || memcmp(a.u.bytes, b.u.bytes, bytes) == 0);
   case OPW_ATTR_STRINGS:
     return a.count == b.count; // programs read no more of it
   case OPW_ATTR_STRING:
-  case OPW_ATTR_BYTES:
   case OPW_ATTR_TENSOR:
     return true;
   default:

@@ -1,4 +1,4 @@
-// From a call to a frame: arity, attributes, tensors, element types, vars; and the shapes that outputs must have.
+// From a call to a frame: arity, attributes, tensors, element types, vars and conditions.
 #pragma once
 
 #include "core/error.h"
@@ -19,20 +19,12 @@ opw_status_t bindCall(Frame &frame, const opw_op_t *op, const opw_call_t *call, 
 /// After a call was bound to Make: binds the outputs that the host has made of the shapes that inferShape gave.
 opw_status_t bindMade(Frame &frame, opw_error_t *error);
 
-/// Refuses what phase 0 counted where it is negative or above its bound. SIZE outputs have data.
-opw_status_t checkSizes(const Frame &frame, opw_error_t *error);
-
-/// Whether an output has no declared shape: how many there are, and of what sizes, is the caller's to say.
-inline bool isFree(const opw_io_t &io) { return (io.flags & OPW_IO_VARIADIC) && io.seg_count == 0; }
-
-/// The shape of output `index` of a bound frame; unknown sizes are -1. `dims` has room for OPW_MAX_RANK.
-opw_status_t inferShape(const Frame &frame, uint32_t index, int64_t *dims, int32_t *ndim, opw_error_t *error);
+/// Refuses where a condition on calls does not hold; plugin.h says what its value means. One that is not known yet
+/// holds.
+opw_status_t checkValid(const Frame &frame, const opw_program_t &valid, const char *text, opw_error_t *error);
 
 /// Bytes of a view whose sizes are known; a refusal when they overflow. `name` is for the text.
 opw_status_t bytesOf(const opw_op_t *op, const opw_tensor_t &tensor, const char *name, uint64_t *bytes,
                      opw_error_t *error);
-
-/// "[2, 3]".
-void addShape(Text &text, const int64_t *dims, int32_t ndim);
 
 } // namespace opw::runtime

@@ -15,8 +15,8 @@ enum class Operand : uint8_t {
   Variadic,      // b is a variadic tensor
   VariadicAxis,  // b is a variadic tensor, imm an axis
   IntAttr,       // b is an attribute: int, bool, enum, dtype
-  IntListAttr,   // b is an attribute: ints, bools
-  ListAttr,      // b is a list attribute
+  IntListAttr,   // b is an attribute: ints, bools, bytes
+  ListAttr,      // b is a list attribute or bytes
   FloatAttr,     // b is an attribute: float
   FloatListAttr, // b is an attribute: floats
   HostValue,     // b is a HOST input, imm an element

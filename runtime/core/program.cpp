@@ -109,6 +109,8 @@ Value dependentSize(const Frame &f, uint32_t index) {
   return {{integerAt(static_cast<const char *>(t->data) + t->byte_offset, OPW_I64, 0)}, kFine, 0};
 }
 
+} // namespace
+
 Value listItem(const opw_attr_value_t &list, int64_t index) {
   if (index < 0)
     index += list.count;
@@ -119,12 +121,12 @@ Value listItem(const opw_attr_value_t &list, int64_t index) {
     v.slot.i = list.u.ints[index];
   else if (list.kind == OPW_ATTR_BOOLS)
     v.slot.i = list.u.bools[index] != 0;
+  else if (list.kind == OPW_ATTR_BYTES)
+    v.slot.i = static_cast<const uint8_t *>(list.u.bytes)[index];
   else
     v.slot.f = list.u.floats[index];
   return v;
 }
-
-} // namespace
 
 Value leaf(const Frame &f, const opw_insn_t &x, int64_t popped) {
   const opw_tensor_t *t;

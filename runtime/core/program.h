@@ -15,6 +15,9 @@ bool evaluateFine(const Frame &frame, const opw_program_t &program, Slot *result
 /// The value of an instruction below 32, which reads the call; `popped` is the index of DIM_AT, ATTR_AT and FATTR_AT.
 Value leaf(const Frame &frame, const opw_insn_t &insn, int64_t popped);
 
+/// An element of a list attribute or of bytes; poison where there is none. Negative indices count from the end.
+Value listItem(const opw_attr_value_t &list, int64_t index);
+
 /// Evaluates all vars of the op, in order.
 void evaluateVars(Frame &frame);
 

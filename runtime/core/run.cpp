@@ -1,7 +1,7 @@
 #include "core/run.h"
 
-#include "core/call.h"
 #include "core/dtype.h"
+#include "core/infer.h"
 #include "core/launch.h"
 #include "core/program.h"
 

@@ -1,5 +1,6 @@
 #include "core/select.h"
 
+#include "core/call.h"
 #include "core/cpu.h"
 #include "core/program.h"
 
@@ -100,6 +101,50 @@ uint32_t nearestTuned(const Frame &f, OpState &state) {
   return best;
 }
 
+opw_status_t takesCall(const Frame &f, uint32_t plan, opw_error_t *error) {
+  return checkValid(f, f.op->plans[plan]->valid, f.op->plans[plan]->valid_text, error);
+}
+
+/// The plan of the tactic that is asked for.
+opw_status_t wishedPlan(const Frame &f, int32_t id, const char *wish, Selection *out, opw_error_t *error) {
+  out->tactic = tacticById(f.op, id);
+  if (out->tactic != kNone)
+    out->planIndex = planOf(f.op, f.combo, 0, out->tactic);
+  if (out->planIndex == OPW_NO_PLAN)
+    return failOp(error, OPW_E_UNSUPPORTED, f.op,
+                  "%s asks for tactic %d, which does not run these element types on a CPU", wish, id);
+  return takesCall(f, out->planIndex, error);
+}
+
+/// The plan of the tuned table, else the first that takes the call. Where none does, the first one's reason is told.
+opw_status_t bestPlan(const Frame &f, OpState &state, Selection *out, opw_error_t *error) {
+  const opw_op_t *op = f.op;
+  out->tunedEntry = nearestTuned(f, state);
+  if (out->tunedEntry != kNone) {
+    out->tactic = op->tuned[out->tunedEntry].tactic;
+    out->planIndex = planOf(op, f.combo, 0, out->tactic);
+    if (takesCall(f, out->planIndex, nullptr) == OPW_OK)
+      return OPW_OK;
+    out->tunedEntry = kNone;
+  }
+  opw_status_t refusal = OPW_OK;
+  for (uint32_t t = 0; t < op->tactic_count; ++t) {
+    uint32_t plan = planOf(op, f.combo, 0, t);
+    if (plan == OPW_NO_PLAN)
+      continue;
+    opw_status_t s = takesCall(f, plan, refusal == OPW_OK ? error : nullptr);
+    if (s == OPW_OK) {
+      out->tactic = t;
+      out->planIndex = plan;
+      return OPW_OK;
+    }
+    refusal = refusal == OPW_OK ? s : refusal;
+  }
+  return refusal != OPW_OK ? refusal
+                           : failOp(error, OPW_E_DEVICE, op,
+                                    "the plugin has no CPU code for these element types; build it with a cpu target");
+}
+
 } // namespace
 
 opw_status_t checkDevice(const Frame &f, opw_error_t *error) {
@@ -123,29 +168,10 @@ opw_status_t selectPlan(const Frame &f, OpState &state, Selection *out, opw_erro
     wish = "force";
   else if ((id = wishedTactic(op, state)) != 0)
     wish = "OPW_TACTIC";
-  if (wish) {
-    out->tactic = tacticById(op, id);
-    if (out->tactic != kNone)
-      out->planIndex = planOf(op, f.combo, 0, out->tactic);
-    if (out->planIndex == OPW_NO_PLAN)
-      return failOp(error, OPW_E_UNSUPPORTED, op,
-                    "%s asks for tactic %d, which does not run these element types on a CPU", wish, id);
-  } else {
-    out->tunedEntry = nearestTuned(f, state);
-    if (out->tunedEntry != kNone) {
-      out->tactic = op->tuned[out->tunedEntry].tactic;
-      out->planIndex = planOf(op, f.combo, 0, out->tactic);
-    }
-    for (uint32_t t = 0; out->planIndex == OPW_NO_PLAN && t < op->tactic_count; ++t) {
-      out->tactic = t;
-      out->planIndex = planOf(op, f.combo, 0, t);
-    }
-    if (out->planIndex == OPW_NO_PLAN)
-      return failOp(error, OPW_E_DEVICE, op,
-                    "the plugin has no CPU code for these element types; build it with a cpu target");
-  }
-  out->plan = op->plans[out->planIndex];
-  return OPW_OK;
+  opw_status_t s = wish ? wishedPlan(f, id, wish, out, error) : bestPlan(f, state, out, error);
+  if (s == OPW_OK)
+    out->plan = op->plans[out->planIndex];
+  return s;
 }
 
 opw_status_t selectImage(const opw_op_t *op, const opw_kernel_t &kernel, const opw_cpu_image_t **image,

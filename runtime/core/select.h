@@ -17,7 +17,8 @@ struct Selection {
 /// A refusal where the call is not for the CPU.
 opw_status_t checkDevice(const Frame &frame, opw_error_t *error);
 
-/// call.tactic, then force(), then OPW_TACTIC, then the nearest tuned entry, then the first tactic that has a plan.
+/// call.tactic, then force(), then OPW_TACTIC, then the nearest tuned entry, then the first tactic whose plan takes the
+/// call. A refusal where none does.
 opw_status_t selectPlan(const Frame &frame, OpState &state, Selection *selection, opw_error_t *error);
 
 /// The image of the highest level that this machine has, or a refusal that names both.

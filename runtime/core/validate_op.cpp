@@ -355,7 +355,7 @@ struct Checker {
     for (uint32_t i = 0; i < p.launch_count; ++i)
       if (opw_status_t s = launch(*p.launches[i], p))
         return s;
-    return OPW_OK;
+    return integerProgram(p.valid, overInputs(), "valid of a plan");
   }
 
   opw_status_t programs() const {

@@ -89,7 +89,7 @@ struct Reader {
         return refuse(at, "attribute %u of %u", x.b, op->attr_count);
       uint32_t kind = attrKind(x.b);
       bool integer = kind == OPW_ATTR_INT || kind == OPW_ATTR_BOOL || kind == OPW_ATTR_ENUM || kind == OPW_ATTR_DTYPE;
-      bool integers = kind == OPW_ATTR_INTS || kind == OPW_ATTR_BOOLS;
+      bool integers = kind == OPW_ATTR_INTS || kind == OPW_ATTR_BOOLS || kind == OPW_ATTR_BYTES;
       bool list = integers || kind == OPW_ATTR_FLOATS || kind == OPW_ATTR_STRINGS;
       bool fits = info.operand == O::IntAttr       ? integer
                   : info.operand == O::IntListAttr ? integers

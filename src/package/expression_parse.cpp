@@ -369,6 +369,7 @@ private:
       return node;
     case OPW_ATTR_INTS:
     case OPW_ATTR_BOOLS:
+    case OPW_ATTR_BYTES:
     case OPW_ATTR_FLOATS:
       break;
     default:
@@ -389,7 +390,7 @@ private:
       return tensorCall(it->second, t);
     if (t.text == "len") {
       const Scope::Attr *attr = find(scope.attrs, token.text);
-      bool list = attr && attr->kind >= OPW_ATTR_INTS && attr->kind <= OPW_ATTR_STRINGS;
+      bool list = attr && attr->kind >= OPW_ATTR_BYTES && attr->kind <= OPW_ATTR_STRINGS;
       if (!list)
         return fail(token.column, "found " + found() + ", expected a list attribute");
       take();

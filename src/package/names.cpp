@@ -77,10 +77,11 @@ std::string dtypeNames() {
 }
 
 std::optional<uint32_t> attrKindByName(std::string_view name) {
-  static constexpr std::array<std::pair<std::string_view, uint32_t>, 10> kKinds{{{"int", OPW_ATTR_INT},
+  static constexpr std::array<std::pair<std::string_view, uint32_t>, 11> kKinds{{{"int", OPW_ATTR_INT},
                                                                                  {"float", OPW_ATTR_FLOAT},
                                                                                  {"bool", OPW_ATTR_BOOL},
                                                                                  {"string", OPW_ATTR_STRING},
+                                                                                 {"bytes", OPW_ATTR_BYTES},
                                                                                  {"ints", OPW_ATTR_INTS},
                                                                                  {"floats", OPW_ATTR_FLOATS},
                                                                                  {"bools", OPW_ATTR_BOOLS},

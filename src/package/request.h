@@ -57,8 +57,8 @@ using AttrDefault = std::variant<std::monostate, bool, int64_t, double, std::str
 
 struct AttrRequest {
   std::string name, doc;
-  std::string kind; ///< "int", "float", "bool", "string", "ints", "floats", "bools", "strings", "enum", "dtype"
-  AttrDefault fallback;
+  std::string kind;     ///< "int", "float", "bool", "string", "bytes", "ints", ..., "strings", "enum", "dtype"
+  AttrDefault fallback; ///< of bytes, their numbers
   std::vector<std::string> choices;
   uint32_t listLength = 0;
 };
@@ -89,6 +89,7 @@ struct PlanRequest {
   uint32_t combo = 0;
   std::string device = "cpu";
   int32_t tactic = 1;
+  std::string valid, validText; ///< as an op's: which of the calls that the op takes this plan takes; empty = all
   std::vector<WorkspaceRequest> workspace;
   std::vector<LaunchRequest> launches;
 };

@@ -308,6 +308,11 @@ private:
       if ((fits = is != nullptr) && count(is->size()))
         arena.point(v.u.bools, arena.copy(std::vector<uint8_t>(is->begin(), is->end())));
       break;
+    case OPW_ATTR_BYTES:
+      fits = is && std::all_of(is->begin(), is->end(), [](int64_t byte) { return byte >= 0 && byte < 256; });
+      if (fits && count(is->size()))
+        arena.point(v.u.bytes, static_cast<const void *>(arena.copy(std::vector<uint8_t>(is->begin(), is->end()))));
+      break;
     case OPW_ATTR_FLOATS:
       if ((fits = fs || is) && count(fs ? fs->size() : is->size()))
         arena.point(v.u.floats, arena.copy(fs ? *fs : std::vector<double>(is->begin(), is->end())));
@@ -517,6 +522,9 @@ private:
       launches.push_back(launch(l, all, pointers));
     list(t->workspace, t->workspace_count, workspace);
     list(t->launches, t->launch_count, launches);
+    integer(&t->valid, r.valid, scope, "valid of a plan");
+    if (!r.validText.empty())
+      arena.point(t->valid_text, arena.text(r.validText));
     return t;
   }
 

@@ -20,7 +20,7 @@ static_assert(sizeof(opw_tables_t) == 120 && sizeof(opw_op_t) == 320 && sizeof(o
               sizeof(opw_seg_t) == 32 && sizeof(opw_attr_t) == 56 && sizeof(opw_attr_value_t) == 16 &&
               sizeof(opw_size_t) == 48 && sizeof(opw_program_t) == 16 && sizeof(opw_insn_t) == 8 &&
               sizeof(opw_typevar_t) == 16 && sizeof(opw_tactic_t) == 16 && sizeof(opw_tuned_t) == 16 &&
-              sizeof(opw_plan_t) == 32 && sizeof(opw_launch_t) == 112 && sizeof(opw_arg_t) == 32 &&
+              sizeof(opw_plan_t) == 56 && sizeof(opw_launch_t) == 112 && sizeof(opw_arg_t) == 32 &&
               sizeof(opw_variant_t) == 40 && sizeof(opw_guard_t) == 8 && sizeof(opw_workspace_t) == 48 &&
               sizeof(opw_kernel_t) == 88 && sizeof(opw_cpu_image_t) == 48 && sizeof(opw_param_t) == 8);
 
@@ -198,7 +198,7 @@ private:
         items.push_back(c::integer(v.u.ints[i]));
       else if (v.kind == OPW_ATTR_FLOATS)
         items.push_back(c::real(v.u.floats[i]));
-      else if (v.kind == OPW_ATTR_BOOLS)
+      else if (v.kind == OPW_ATTR_BOOLS || v.kind == OPW_ATTR_BYTES)
         items.push_back(std::to_string(v.u.bools[i]));
       else if (v.kind == OPW_ATTR_STRINGS)
         items.push_back(literal(v.u.strings[i]));
@@ -224,8 +224,10 @@ private:
       u = items.empty() ? "" : ".strings = " + strings(wish, items);
       break;
     case OPW_ATTR_BYTES:
+      u = items.empty() ? "" : ".bytes = " + array("uint8_t", wish, items);
+      break;
     case OPW_ATTR_TENSOR:
-      throw Refusal{"defaults of bytes and tensors"};
+      throw Refusal{"defaults that are tensors"};
     default:
       u = v.u.i ? ".i = " + c::integer(v.u.i) : "";
     }
@@ -336,7 +338,8 @@ private:
       buffers.push_back(workspace(*p.workspace[i], wish + "_workspace" + std::to_string(i), source.workspace[i]));
     f.count("launch_count", p.launch_count).add("launches", pointers("opw_launch_t", wish + "_launches", launches));
     f.add("workspace", pointers("opw_workspace_t", wish + "_workspaces", buffers));
-    return define("opw_plan_t", wish, f.count("workspace_count", p.workspace_count));
+    f.count("workspace_count", p.workspace_count).add("valid", program(p.valid, wish + "_valid", source.valid));
+    return define("opw_plan_t", wish, f.string("valid_text", p.valid_text));
   }
 
   /// Tables of one kind: each printed by `one`, which gets its number, then the array of pointers to them.

@@ -11,7 +11,7 @@
 #define AT(TYPE, MEMBER, OFFSET) CHECK(offsetof(TYPE, MEMBER) == (OFFSET), "offset of " #TYPE "." #MEMBER)
 #define VALUE(NAME, NUMBER) CHECK((NAME) == (NUMBER), "value of " #NAME)
 
-CHECK(OPW_ABI_MAJOR == 0 && OPW_ABI_MINOR == 1, "version");
+CHECK(OPW_ABI_MAJOR == 0 && OPW_ABI_MINOR == 2, "version");
 CHECK(OPW_MAX_RANK == 16 && OPW_MAX_TENSORS == 256 && OPW_MAX_DEPTH == 32 && OPW_MAX_CODE == 4096, "limits");
 CHECK(OPW_MAX_ARGS == 256 && OPW_MAX_VARS == 256 && OPW_NO_PLAN == 0xffff, "limits");
 CHECK(OPW_STATE_BYTES(2u, 3u) == 4096 + 2 * 1024 + 3 * 512, "state");
@@ -148,13 +148,15 @@ AT(opw_workspace_t, reserved, 9);
 AT(opw_workspace_t, elements, 16);
 AT(opw_workspace_t, upper, 32);
 
-SIZE(opw_plan_t, 32);
+SIZE(opw_plan_t, 56);
 AT(opw_plan_t, struct_size, 0);
 AT(opw_plan_t, launch_count, 4);
 AT(opw_plan_t, launches, 8);
 AT(opw_plan_t, workspace, 16);
 AT(opw_plan_t, workspace_count, 24);
 AT(opw_plan_t, reserved, 28);
+AT(opw_plan_t, valid, 32);
+AT(opw_plan_t, valid_text, 48);
 
 SIZE(opw_param_t, 8);
 AT(opw_param_t, kind, 0);

@@ -61,7 +61,7 @@ struct Pointers {
     keep(l.args, l.variants, l.when.code, l.grid[0].code, l.grid[1].code, l.grid[2].code);
   }
   void of(const opw_workspace_t &w) { keep(w.elements.code, w.upper.code); }
-  void of(const opw_plan_t &p) { keep(p.launches, p.workspace); }
+  void of(const opw_plan_t &p) { keep(p.launches, p.workspace, p.valid.code, p.valid_text); }
   void of(const opw_cpu_image_t &i) {
     keep(i.entry, i.params, i.scratch_bytes);
   } // bytes that nobody has are no matter of tables
@@ -215,7 +215,7 @@ void Maker::all(opw_op_t &op) {
   put(segs[0].dim, {{OPW_X_SIZE, 0, 0, 0}}, 1);
   put(segs[1].dim, {{OPW_X_RANK, 0, 0, 0}}, 1);
 
-  auto at = tables(op.attrs, op.attr_count, 7, 128);
+  auto at = tables(op.attrs, op.attr_count, 8, 128);
   attr(*at[0], "n", OPW_ATTR_INT);
   attr(*at[1], "a", OPW_ATTR_FLOAT);
   attr(*at[2], "pads", OPW_ATTR_INTS);
@@ -223,6 +223,7 @@ void Maker::all(opw_op_t &op) {
   attr(*at[4], "factors", OPW_ATTR_FLOATS);
   attr(*at[5], "mode", OPW_ATTR_ENUM);
   attr(*at[6], "label", OPW_ATTR_STRING);
+  attr(*at[7], "data", OPW_ATTR_BYTES);
   at[0]->fallback.u.i = 3;
   at[1]->fallback.u.f = 0.5;
   list<int64_t>(*at[2], at[2]->fallback.u.ints, {1, 2, -1, 4});
@@ -286,6 +287,8 @@ void Maker::all(opw_op_t &op) {
   auto computed = [&](std::initializer_list<opw_insn_t> code, uint8_t depth, uint8_t isFloat = 0) {
     return opw_arg_t{OPW_ARG_PROGRAM, 0, 0, 0, program(code, depth, isFloat), nullptr};
   };
+  put(plans[0]->valid, {{OPW_X_ATTR, 0, 0, 0}, {OPW_X_LT, 0, 1, 100}}, 1);
+  name(plans[0]->valid_text, "n is too large");
   auto steps = tables(plans[0]->launches, plans[0]->launch_count, 4, 4096);
   fill(*steps[0], 6, 0);
   fill(*steps[1], 8, 255);

@@ -94,6 +94,10 @@ def attributes() -> Iterator[Case]:
             row = "defaults of attributes" if kind == "defaults" else f"attribute of {kind}"
             expected = i64(*[places.get(i, value) for i, value in enumerate(_DEFAULTS)])
             yield Case(row, Call("sample::attributes", attributes=given), [expected, np.full(shape, 0x01, np.int8)])
+    for given, expected in (
+        ({}, [3, 104, 255]), ({"data": b"\x80\x00\x01\x00"}, [4, 128, 0]), ({"data": b"\xff"}, [1, 255, -1]), ({"data": b""}, [0, -1, -1]),
+    ):  # fmt: skip
+        yield Case("attribute of bytes", Call("sample::checksum", attributes=given), [i64(*expected)])
     x = numbers((70,))
     for given, expected in (
         ({}, x * 0.5 + 1), ({"times": 4, "scale": 0.25, "which": [1]}, x + 2), ({"mode": "sum", "shifts": [3.0, 4.0]}, x + 3),

@@ -50,6 +50,7 @@ KERNELS = {
       for (int64_t i = 0; i < I(3); i++)
         if (P(0, float)[i] != 0) { P(1, int64_t)[k] = i; P(1, int64_t)[stride + k++] = (int64_t)P(0, float)[i]; }
       P(2, int64_t)[0] = n;"""),
+    "three": ("piii", "for (int i = 0; i < 3; i++) P(0, int64_t)[i] = I(i + 1);"),
     "lie": ("pi", "P(0, int64_t)[0] = I(1);"),
     "repeat": ("ppii", "for (int64_t i = 0; i < I(2) * I(3); i++) P(1, float)[i] = P(0, float)[i % I(2)];"),
     "full": ("pif", "for (int64_t i = 0; i < I(1); i++) P(0, double)[i] = F(2);"),
@@ -164,6 +165,11 @@ OPS: list[dict[str, Any]] = [
         }
         for name, compact in (("pairs", False), ("compact_pairs", True))
     ),
+    {
+        "name": "checksum", "attrs": [{"name": "data", "kind": "bytes", "default": [104, 0, 255]}],
+        "outputs": [{"name": "out", "type": "i64", "rank": 1, "shape": ["3"]}],
+        "plans": plans(one("three", "ptr out", "len(data)", "len(data) > 0 ? data[0] : -1", "len(data) > 1 ? data[-1] : -1")),
+    },
     _COUNTED | {"name": "lies", "inputs": [f32("x")], "attrs": [{"name": "says", "kind": "int"}], "plans": plans(one("lie", "ptr count", "attr says"))},
     _COUNTED | {
         "name": "unbounded", "inputs": [f32("x")], "sizes": [{"name": "n", "output": "count"}],

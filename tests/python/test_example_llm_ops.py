@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import shlex
 import shutil
@@ -19,6 +20,8 @@ import pytest
 pytest.importorskip("triton", reason="triton is not installed")
 
 import opwright
+from opwright.host import Call, Opened, hosts
+from opwright.paths import include_dir
 from opwright.plugin import eager
 from opwright.plugin.build import load as load_definitions
 
@@ -52,90 +55,36 @@ def definitions() -> dict[str, Any]:
     return {definition.name: definition for definition in load_definitions(SOURCE / "llm_ops.py")}
 
 
-# -- faces: (library, operator, inputs, attributes, number of outputs) -> outputs. An input may be None.
-
-
 loaded = functools.cache(opwright.load)
 
 
-def in_python(library: Path, op: str, inputs: list, attributes: dict, outputs: int) -> list[np.ndarray]:
-    found = loaded(library)[f"llm::{op}"](*inputs, **attributes)
-    return list(found) if isinstance(found, tuple) else [found]
+@functools.cache
+def opened_in(name: str, library: Path) -> Opened:
+    return next(host for host in hosts() if host.name == name).open(library)
 
 
-def in_onnxruntime(library: Path, op: str, inputs: list, attributes: dict, outputs: int) -> list[np.ndarray]:
-    """One node, and casts around it: NumPy has no bf16 that ONNX Runtime takes."""
-    onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
-    from onnx import TensorProto, helper
-
-    nodes, names, feed, declared = [], [], {}, []
-    for i, array in enumerate(inputs):
-        names.append("" if array is None else f"x{i}")
-        if array is None:
-            continue
-        bf16 = array.dtype == ml_dtypes.bfloat16
-        feed[f"in{i}"] = array.astype(np.float32) if bf16 else array
-        kind = helper.np_dtype_to_tensor_dtype(feed[f"in{i}"].dtype)
-        declared.append(helper.make_tensor_value_info(f"in{i}", kind, [None] * array.ndim))
-        nodes.append(helper.make_node("Cast", [f"in{i}"], [f"x{i}"], to=TensorProto.BFLOAT16 if bf16 else kind))
-    values = {name: int(value) if isinstance(value, bool) else value for name, value in attributes.items()}
-    count = range(outputs)
-    nodes.append(helper.make_node(op, names, [f"y{i}" for i in count], domain="llm", **values))
-    nodes += [helper.make_node("Cast", [f"y{i}"], [f"out{i}"], to=TensorProto.DOUBLE) for i in count]
-    wanted = [helper.make_tensor_value_info(f"out{i}", TensorProto.DOUBLE, None) for i in count]
-    imports = [helper.make_opsetid("", 17), helper.make_opsetid("llm", 1)]
-    model = helper.make_model(helper.make_graph(nodes, "g", declared, wanted), opset_imports=imports, ir_version=9)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.register_custom_ops_library(str(library))
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return session.run(None, feed)
-
-
-def in_tvm_ffi(library: Path, op: str, inputs: list, attributes: dict, outputs: int) -> list[np.ndarray]:
-    """torch's tensors: NumPy hands on no bf16."""
-    torch = pytest.importorskip("torch", reason="torch is not installed")
-    tvm_ffi = pytest.importorskip("tvm_ffi", reason="apache-tvm-ffi is not installed")
-
-    def tensor(array: np.ndarray | None) -> Any:
-        if array is None or array.dtype != ml_dtypes.bfloat16:
-            return None if array is None else torch.from_numpy(array.copy())
-        return torch.from_numpy(array.view(np.int16).copy()).view(torch.bfloat16)
-
-    declared = loaded(library)[f"llm::{op}"]
-    values = [attributes.get(attribute.name) for attribute in declared.attributes]
-    given = [tensor(array) for array in inputs]
-    found = declared(*inputs, **attributes)  # for the outputs' types and sizes
-    found = found if isinstance(found, tuple) else (found,)
-    assert len(found) == outputs
-    # an output whose size is counted has room for the most that there may be: here as much as the first input has
-    counted = ["opw_size0" in output.shape for output in declared.outputs]
-    results = [
-        tensor(np.zeros(inputs[0].size if more else array.shape, array.dtype))
-        for array, more in zip(found, counted, strict=True)
-    ]
-    tvm_ffi.load_module(str(library))[f"llm__{op}"](*given, *values, *results)
-    arrays = [result.double().numpy() for result in results]
-    return [array[: int(arrays[-1])] if more else array for array, more in zip(arrays, counted, strict=True)]
-
-
-FACES: dict[str, Callable] = {"python": in_python, "onnxruntime": in_onnxruntime, "tvm_ffi": in_tvm_ffi}
-
-
-@pytest.fixture(params=FACES)
+@pytest.fixture(params=hosts(), ids=lambda host: host.name)
 def call(request, library, definitions) -> Callable:
-    """Runs an operator in a face: for each output what it is and what it should be."""
+    """Runs an operator in a host: for each output what it is and what it should be. `call.tactics` are those that can be asked for."""
+    host = request.param
+    if why := host.missing():
+        pytest.skip(why)
+    opened = opened_in(host.name, library)
 
-    def run(op: str, *inputs: Any, **attributes: Any) -> list[tuple[np.ndarray, np.ndarray]]:
-        declared = {name: value for name, value in attributes.items() if name != "tactic"}
-        expected = eager.run(definitions[op], inputs, declared, wide=True)
+    def run(op: str, *inputs: Any, tactic: int = 0, **attributes: Any) -> list[tuple[np.ndarray, np.ndarray]]:
+        expected = eager.run(definitions[op], inputs, attributes, wide=True)
         expected = expected if isinstance(expected, tuple) else (expected,)
-        found = FACES[request.param](library, op, list(inputs), attributes, len(expected))
+        # where the caller makes the memory, what is counted has room for the most that there may be: an element of the first input each
+        counted = ["opw_size0" in output.shape for output in opened.declared[f"llm::{op}"].outputs]
+        bounds = [(inputs[0].size,) if more else None for more in counted] if any(counted) else []
+        made = Call(f"llm::{op}", inputs, attributes, bounds=bounds, tactic=tactic)
+        assert opened.cannot(made) is None
+        found = opened.call(made)
         for got, want in zip(found, expected, strict=True):
             assert got.shape == want.shape
         return list(zip(found, expected, strict=True))
 
-    run.face = request.param
+    run.tactics = (0,) if opened.cannot(Call("llm::w4a16_matmul", tactic=2)) else (0, 2)
     return run
 
 
@@ -165,7 +114,7 @@ def test_rms_norm(call, shape, dtype):
         normal(2, *shape, dtype=dtype),
         normal(3, shape[-1], dtype=dtype),
     )
-    (normed, want), (total, want_total) = call("add_rms_norm", x, residual, weight, epsilon=1e-5)
+    (normed, want), (total, want_total) = call("add_rms_norm", x, residual, weight, epsilon=2.0**-17)
     near(total, want_total, rounding(dtype, want_total))
     # the rounded sum, its square in the mean (half of its error in the root), the mean's n additions, four roundings; then the output's
     single = (shape[-1] / 2 + 8) * SINGLE
@@ -230,7 +179,7 @@ def paged(
 )
 def test_paged_attention(call, lengths, heads, kv_heads, size, block, dtype):
     inputs = paged(1, lengths, heads, kv_heads, size, block, dtype)
-    for attributes in ({}, {"scale": 0.25}, *([{"tactic": 2}] if call.face == "python" else [])):
+    for attributes in ({}, {"scale": 0.25}, *({"tactic": tactic} for tactic in call.tactics)):
         ((got, want),) = call("paged_attention", *inputs, **attributes)
         scale = attributes.get("scale", size**-0.5)
         # the scores' error, sums of `size` products, moves the weights by as much; the weights' sums have as many terms as there are keys
@@ -281,8 +230,8 @@ def test_w4a16(call, shape, columns, groups, zeros, bias, dtype):
     zero = random.integers(0, 16, (groups, columns), np.uint8) if zeros else None
     added = normal(3, columns, dtype=dtype) if bias else None
     largest = np.abs(x.astype(np.float64)).sum(-1, keepdims=True) * 15 * 0.02 + 4  # all terms, and the bias
-    for attributes in ({}, *([{"tactic": 2}] if call.face == "python" else [])):
-        ((got, want),) = call("w4a16_matmul", x, weight, scales, zero, added, **attributes)
+    for tactic in call.tactics:
+        ((got, want),) = call("w4a16_matmul", x, weight, scales, zero, added, tactic=tactic)
         near(got, want, rounding(dtype, want) + (shape[-1] + 8) * SINGLE * largest)
 
 
@@ -388,11 +337,86 @@ def test_in_place(library):
     np.testing.assert_array_equal(total, residual)
 
 
+class Decoder:
+    """What decode.cpp does, on the same numbers: its text."""
+
+    SEQUENCES, WIDTH, HEADS, KEY_HEADS, HEAD, VOCABULARY, BLOCK, BLOCKS, GROUP = 2, 256, 4, 2, 64, 500, 16, 8, 64
+
+    def __init__(self, library: Path) -> None:
+        self.ops, self.state = loaded(library), 1
+        self.embedding = self.uniforms((self.VOCABULARY, self.WIDTH), -1, 1)
+        head = self.KEY_HEADS * self.HEAD
+        columns = {"q": self.WIDTH, "k": head, "v": head, "mixed": self.WIDTH, "logits": self.VOCABULARY}
+        self.weights = {name: self.weight(count) for name, count in columns.items()}
+        angles = np.arange(self.BLOCK * self.BLOCKS)[:, None] * 10000.0 ** (
+            -2.0 * np.arange(self.HEAD // 2) / self.HEAD
+        )
+        self.angles = np.concatenate([np.cos(angles), np.sin(angles)], 1).astype(np.float32)
+        cache = (self.SEQUENCES * self.BLOCKS, self.KEY_HEADS, self.BLOCK, self.HEAD)
+        self.caches = {"k": np.zeros(cache, np.float32), "v": np.zeros(cache, np.float32)}
+
+    def uniforms(self, shape: tuple[int, ...], low: float = 0, high: float = 1) -> np.ndarray:
+        numbers = np.empty(int(np.prod(shape)), np.float32)
+        for i in range(numbers.size):
+            self.state = (self.state * 1664525 + 1013904223) % 2**32
+            numbers[i] = self.state >> 8
+        low, high = np.float32(low), np.float32(high)
+        return (low + (high - low) * (numbers * np.float32(2.0**-24))).reshape(shape)
+
+    def weight(self, columns: int) -> tuple[np.ndarray, np.ndarray]:
+        pairs = (self.uniforms((columns, self.WIDTH // 2)) * np.float32(256)).astype(np.uint8)
+        return pairs, self.uniforms((self.WIDTH // self.GROUP, columns), 0.005, 0.015)
+
+    def product(self, name: str, x: np.ndarray) -> np.ndarray:
+        return self.ops.w4a16_matmul(x.reshape(self.SEQUENCES, -1), *self.weights[name])
+
+    def run(self, steps: int) -> str:
+        table = np.arange(self.SEQUENCES * self.BLOCKS, dtype=np.int32).reshape(self.SEQUENCES, self.BLOCKS)
+        ones, tokens, lines = np.ones(self.WIDTH, np.float32), np.arange(1, self.SEQUENCES + 1), []
+        for step in range(steps):
+            residual = self.embedding[tokens]
+            normed, residual = self.ops.add_rms_norm(np.zeros_like(residual), residual, ones)
+            q, k, v = (self.product(name, normed).reshape(self.SEQUENCES, -1, self.HEAD) for name in "qkv")
+            q, k = self.ops.rotary_embedding(q, k, np.full(self.SEQUENCES, step), self.angles)
+            for name, new in (("k", k), ("v", v)):
+                self.caches[name][table[:, step // self.BLOCK], :, step % self.BLOCK] = new
+            lengths = np.full(self.SEQUENCES, step + 1, np.int32)
+            attended = self.ops.paged_attention(q, self.caches["k"], self.caches["v"], table, lengths)
+            normed, _ = self.ops.add_rms_norm(self.product("mixed", attended), residual, ones)
+            logits, drawn = self.product("logits", normed), self.uniforms((self.SEQUENCES,))
+            tokens, *_, total = self.ops.top_k_sampling(logits, drawn, k=20, min_p=0.125)
+            lines.append(f"step {step}: {' '.join(map(str, tokens))} of {total} candidates\n")
+        return "".join(lines)
+
+
 def test_the_page_runs(folder):
-    (language, _), *programs = BLOCKS
-    assert language == "sh" and programs
-    for language, text in programs:
-        assert language == "python"
-        done = subprocess.run([sys.executable, "-c", text], cwd=folder, capture_output=True, text=True)
+    (first, _), *blocks = BLOCKS
+    assert first == "sh" and [language for language, _ in blocks] == ["python", "sh"]
+    for language, text in blocks:
+        environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        command = [sys.executable, "-c", text] if language == "python" else ["sh", "-e", "-c", text]
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-        assert done.stdout.split("\n")[:-1] == re.findall(r"^print\(.*\)  # (.*)$", text, re.MULTILINE)
+        if language == "python":
+            assert done.stdout.split("\n")[:-1] == re.findall(r"^print\(.*\)  # (.*)$", text, re.MULTILINE)
+
+
+def test_the_decoder_writes_what_python_does(folder, library):
+    command = [
+        os.environ.get("CXX", "c++"),
+        "-std=c++17",
+        "-O1",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        f"-I{include_dir()}",
+        "decode.cpp",
+        "-ldl",
+    ]
+    subprocess.run([*command, "-o", "decoder"], cwd=folder, check=True)
+    done = subprocess.run(["./decoder", library, "20"], cwd=folder, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == Decoder(library).run(20)
+    for steps in ("0", "129"):
+        done = subprocess.run(["./decoder", library, steps], cwd=folder, capture_output=True, text=True)
+        assert done.returncode == 1 and "with 1 to 128 steps" in done.stderr

@@ -216,7 +216,7 @@ GOOD = {
         ('@trtp.register("a::op")\ndef f(x): ...', "parameter 'x' has no annotation, expected TensorDesc, int, float, bool, str"),
         ('@trtp.register("a::op")\ndef f(k: int): ...', "found no input, expected at least one TensorDesc"),
         ('@trtp.register("a::op")\ndef f(k: int, x: TensorDesc): ...', "the tensor 'x' behind attributes"),
-        ('@trtp.register("a::op")\ndef f(x: TensorDesc, s: bytes): ...', "the annotation bytes, expected TensorDesc, int"),
+        ('@trtp.register("a::op")\ndef f(x: TensorDesc, s: complex): ...', "the annotation complex, expected TensorDesc, int"),
         ('@trtp.register("a::op")\ndef f(x: TensorDesc, s: list): ...', "the annotation list, expected TensorDesc, int"),
         ('@trtp.register("a::op")\ndef f(x: TensorDesc = None): ...', "found a default of the tensor 'x'"),
         ('@trtp.register("a::op")\ndef f(x: TensorDesc, k: int = 1.5): ...', "the default of 'k' is 1.5, expected int"),
@@ -274,7 +274,7 @@ def test_functions_that_return_something_else(part, value, text, tmp_path):
 
 
 def test_require_and_workspace_have_their_places():
-    with pytest.raises(InputError, match="found require outside of register"):
+    with pytest.raises(InputError, match="found require outside of register and aot_impl"):
         trtp.require(True)
     with pytest.raises(InputError, match="found a workspace outside of aot_impl"):
         trtp.workspace((4,), "FP32")

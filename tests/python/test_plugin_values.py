@@ -196,6 +196,79 @@ def test_configurations_of_a_kernel_are_tactics(library):
             np.testing.assert_array_equal(library.double(x, tactic=tactic), 2 * x)
 
 
+@pytest.fixture(scope="module")
+def tactics(tmp_path_factory):
+    """A library of definitions/tactics.py, and the folder of its build."""
+    folder = tmp_path_factory.mktemp("tactics")
+    build(SOURCE.with_name("tactics.py"), folder / "lib.so", ["x86-64-v3"], workspace=folder / "work")
+    return opwright.load(folder / "lib.so"), folder / "work"
+
+
+def test_what_an_element_type_or_a_tactic_requires_is_its_own(tactics):
+    library, _ = tactics
+
+    def tag(columns: int, dtype: type = np.float32, **more: int) -> float:
+        x = np.ones((3, columns), dtype)
+        (found,) = set(library.tagged_sum(x, **more) - columns)
+        return float(found)
+
+    # the first tactic that takes the call, unless one is asked for
+    assert [tag(128), tag(48), tag(13)] == [1, 2, 3]
+    assert [tag(64, tactic=2), tag(16, tactic=3)] == [2, 3]
+    for more, text in (
+        ({}, "columns is no multiple of 64"),
+        ({"tactic": 1}, "columns is no multiple of 64"),
+        ({"tactic": 2}, "columns is no multiple of 16"),
+        ({"tactic": 3}, r"npow2\(x.1\) is none of 8, 16"),
+    ):
+        with pytest.raises(PluginError, match=text):
+            tag(65, **more)
+    # what fp32 and fp16 require is nothing to fp64, and all have what register requires
+    assert [tag(65, np.float64), tag(3, np.float64), tag(64, np.float16), tag(100, np.float16)] == [1] * 4
+    with pytest.raises(PluginError, match="is none of 64, 128"):
+        tag(3, np.float16)
+    for dtype in (np.float16, np.float32, np.float64):
+        with pytest.raises(PluginError, match="x has no columns"):
+            tag(0, dtype)
+    found = inspect(library.path)
+    (op,) = (op for op in found["ops"] if op["name"] == "tactics::tagged_sum")
+    told = {(plan["combination"], plan["tactic"]): plan["valid_text"] for plan in op["plans"]}
+    assert op["valid_text"] == "x has no columns"
+    assert told == {
+        (0, 1): "columns is no multiple of 64", (0, 2): "columns is no multiple of 16", (0, 3): "npow2(x.1) is none of 8, 16",
+        (1, 1): "npow2(x.1) is none of 64, 128", (2, 1): "",
+    }  # fmt: skip
+    assert [line.strip() for line in lines(found) if "columns" in line and "multiple of 16" in line]
+
+
+def test_paths_share_workspaces(tactics):
+    library, folder = tactics
+    (op,) = (op for op in json.loads((folder / "request.json").read_text())["ops"] if op["name"] == "twice")
+    assert [buffer["dtype"] for buffer in op["plans"][0]["workspace"]] == ["i32", "f32"]
+    for n in range(1, 50):
+        x = np.arange(n, dtype=np.float32)
+        np.testing.assert_array_equal(library.twice(x), 2 * x + (n if n < 40 else 0))
+
+
+def test_bytes(library, definitions):
+    x = np.arange(100, dtype=np.float32)
+    np.testing.assert_array_equal(library.keyed(x), 2 * x + (2 + 255))
+    np.testing.assert_array_equal(library.keyed(x, data=b"\x00"), 0 * x + 1)
+    np.testing.assert_array_equal(library.keyed(x, data=b"\x80\x00\x01", mode=b"\xfe\x00"), -(128 * x + 4))
+    with pytest.raises(PluginError, match="data is empty"):
+        library.keyed(x, data=b"")
+    with pytest.raises(PluginError, match="mode is none of .*, for which this library was built"):
+        library.keyed(x, mode=b"\xfe")
+    with pytest.raises(TypeError, match="attribute 'data' is str, expected bytes"):
+        library.keyed(x, data="text")
+    (data,) = (each.attributes["data"] for each in definitions if each.name == "keyed")
+    for same in (b"\x80\x00\xff", bytearray(b"\x80\x00\xff"), [128, 0, 255], np.array([128, 0, 255], np.uint8)):
+        assert data.check(same) == data.parse("0x80, 0,255") == b"\x80\x00\xff"
+    for wrong in ([256], [-1], [True], "text", 3, np.zeros((1, 1), np.uint8)):
+        with pytest.raises(InputError, match="attribute 'data': found .*, expected"):
+            data.check(wrong)
+
+
 @pytest.mark.parametrize("name", ["non_zero", "non_zero_at_once"])
 @pytest.mark.parametrize("shape", [(1, 1), (5, 13), (64, 64), (0, 3), (40, 130)])
 def test_sizes_that_depend_on_data(library, name, shape):

@@ -13,7 +13,8 @@ Scope sample() {
   s.attrs = {{"axis", 0, OPW_ATTR_INT},
              {"scale", 1, OPW_ATTR_FLOAT},
              {"pads", 2, OPW_ATTR_INTS},
-             {"mode", 3, OPW_ATTR_STRING}};
+             {"mode", 3, OPW_ATTR_STRING},
+             {"data", 4, OPW_ATTR_BYTES}};
   s.vars = {{"n", 0, false}, {"f", 1, true}};
   return s;
 }
@@ -54,6 +55,7 @@ TEST(Expression, PrecedenceAndImmediates) {
   EXPECT_EQ(code("not n == 1 and n < 5"), "VAR | EQ 1,1 | NOT | VAR | LT 1,5 | AND");
   EXPECT_EQ(code("n > 5"), "INT,5 | VAR | LT");
   EXPECT_EQ(code("pads[2] + pads[n]"), "INT,2 | ATTR_AT 2 | VAR | ATTR_AT 2 | ADD");
+  EXPECT_EQ(code("data[0] + len(data)"), "INT | ATTR_AT 4 | 13 4 | ADD");
   EXPECT_EQ(code("dim(x, 1) + dim(x, n)"), "DIM,1 | VAR | DIM_AT | ADD");
   EXPECT_EQ(code("value(steps, 0) + count(xs)"), "VALUE 1 | COUNT 2 | ADD");
   EXPECT_EQ(code("1 if n else 2"), "VAR | INT,1 | INT,2 | SELECT");
@@ -80,7 +82,7 @@ TEST(Expression, IntegersMeetFloats) {
 TEST(Expression, RefusalsPointAtTheirColumn) {
   EXPECT_EQ(code("n + m"),
             "test:1:5: error: found the unknown name 'm', in 'n + m'\n  hint: known here: x, steps, xs, axis, scale, "
-            "pads, mode, n, f");
+            "pads, mode, data, n, f");
   EXPECT_EQ(code("n +"), "test:1:4: error: found the end, expected a number, a name or '(', in 'n +'");
   EXPECT_EQ(code(""), "test:1:1: error: found the end, expected a number, a name or '(', in ''");
   EXPECT_EQ(code("n n"), "test:1:3: error: found 'n', expected an operator or the end, in 'n n'");

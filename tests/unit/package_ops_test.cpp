@@ -61,6 +61,12 @@ package::Request request() {
     tactics.plans.push_back(p);
   }
 
+  package::OpRequest parted = tactics; // whose tactics take even and positive numbers of elements
+  parted.name = "parted";
+  parted.plans[0].valid = "x.0 % 2 == 0";
+  parted.plans[0].validText = "x has an odd number of elements";
+  parted.plans[1].valid = "x.0 > 0";
+
   package::OpRequest inplace; // x += 1
   inplace.name = "inplace";
   inplace.inputs = {io("x", "f32")};
@@ -107,7 +113,7 @@ package::Request request() {
   package::OpRequest grown = inplace; // in place, but of another size than what it is an alias of
   grown.name = "grown";
   grown.outputs[0].shape = {"x.0 + 1"};
-  r.ops = {tactics, inplace, nonzero, host, strided, grown};
+  r.ops = {tactics, parted, inplace, nonzero, host, strided, grown};
   return r;
 }
 
@@ -178,6 +184,25 @@ TEST(Ops, TacticsFirstForcedAndAsked) {
   EXPECT_EQ(api.force(op, 30, &c.error), OPW_E_ARGUMENT);
   EXPECT_STREQ(c.text, "t::tactics: there is no tactic 30");
   EXPECT_EQ(first(0), "15");
+}
+
+TEST(Ops, ATacticThatDoesNotTakeTheCallIsPassedOver) {
+  const opw_api_t &api = *plugin().library->api;
+  const opw_op_t *op = plugin().op("t", "parted");
+  float x[4] = {1, 2, 3, 4}, out[4];
+  auto first = [&](int64_t n, int32_t tactic) {
+    Tensor tx(x, OPW_F32, {n}), tout(out, OPW_F32, {n});
+    Outcome o = run(api, op, {&tx.view}, {&tout.view}, {}, tactic);
+    return o.status == OPW_OK ? std::to_string(static_cast<int>(out[0])) : std::to_string(o.status) + ": " + o.text;
+  };
+  EXPECT_EQ(first(4, 0), "11");
+  EXPECT_EQ(first(3, 0), "21");
+  EXPECT_EQ(first(4, 20), "21");
+  EXPECT_EQ(first(3, 10), "1: t::parted: x has an odd number of elements");
+  EXPECT_EQ(first(0, 20), "1: t::parted: the arguments do not meet the op's condition");
+  EXPECT_EQ(api.force(op, 10, nullptr), OPW_OK);
+  EXPECT_EQ(first(3, 0), "1: t::parted: x has an odd number of elements");
+  EXPECT_EQ(api.force(op, 0, nullptr), OPW_OK);
 }
 
 TEST(Ops, WorkspaceOfTheCallerTheHostAndOurs) {

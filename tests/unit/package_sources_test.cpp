@@ -66,12 +66,13 @@ package::Request everything() {
               attr("scales", "floats", std::vector<double>{1e-300, 2, -0.5}),
               attr("names", "strings", std::vector<std::string>{"p", "q"}),
               attr("flags", "bools", std::vector<int64_t>{1, 0}),
+              attr("data", "bytes", std::vector<int64_t>{255, 0, 10}),
               attr("mode", "enum", std::string("far")),
               attr("type", "dtype", std::string("bf16")),
               attr("must", "int", {})};
   op.attrs[0].doc = "an integer";
   op.attrs[4].listLength = 3;
-  op.attrs[8].choices = {"near", "far"};
+  op.attrs[9].choices = {"near", "far"};
   op.vars = {{"n", "cdiv(x.0, 3) * value(steps, 0) + 123456789012345 // max(i, 1)"}, {"z", "sqrt(f) + 2.5"}};
   op.valid = "x.0 >= 1 and present(bias) <= count(rest)";
   op.validText = "x is empty";

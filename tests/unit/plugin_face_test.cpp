@@ -207,8 +207,11 @@ package::Request request() {
       op("flags", {io("x", "f32")}, {io("out", "f32", {"1"})},
          {launch({}, {"ptr x", "ptr out", "10 * flags[0] + flags[1] + 100 * len(flags)"}, "add")});
   flags.attrs = {attr("flags", "bools")};
+  package::OpRequest bytes = op("bytes", {io("x", "f32")}, {io("out", "f32", {"1"})},
+                                {launch({}, {"ptr x", "ptr out", "1000 * len(data) + data[-1]"}, "add")});
+  bytes.attrs = {attr("data", "bytes", std::vector<int64_t>{1, 2})};
   package::OpRequest fails = op("fails", {}, {io("out", "f32", {})}, {launch({}, {}, "fail")});
-  r.ops = {scale, tactics, list, atOnce, inPhases, inner, inPlace, many, flags, fails};
+  r.ops = {scale, tactics, list, atOnce, inPhases, inner, inPlace, many, flags, bytes, fails};
   package::OpRequest other = scale;
   other.ns = "u";
   r.ops.push_back(other);
@@ -361,6 +364,19 @@ TEST(PluginFace, ListsOfBools) {
   EXPECT_EQ(refusal([&] { call.compute(); }), "1: t::flags: attribute flags is missing and has no default");
 }
 
+TEST(PluginFace, Bytes) {
+  float x[1] = {0};
+  opwright::Call call(get("t::bytes"));
+  call.input(view(x, {1}));
+  EXPECT_EQ(call.compute()[0].item<float>(), 2002);
+  EXPECT_EQ(call.attr("data", std::string("a\0\xff", 3)).compute()[0].item<float>(), 3255);
+  EXPECT_EQ(call.attr("data", std::vector<uint8_t>{200, 0}).compute()[0].item<float>(), 2000);
+  EXPECT_EQ(call.attr("data", {7}).compute()[0].item<float>(), 1007);
+  EXPECT_EQ(refusal([&] { call.attr("data", {7, 256}); }),
+            "1: t::bytes: attribute data: found a list of integers, expected bytes");
+  EXPECT_EQ(refusal([&] { call.attr("data", "").compute(); }).substr(0, 11), "6: t::bytes");
+}
+
 TEST(PluginFace, AttributesThatDoNotFit) {
   opwright::Call call(get("t::list"));
   EXPECT_EQ(refusal([&] { call.attr("j", 1); }),
@@ -501,7 +517,7 @@ TEST(PluginFace, TheHostsServices) {
 
 TEST(PluginFace, TablesCanBeRead) {
   opwright::Library library(path());
-  EXPECT_EQ(library.ops().size(), 12u);
+  EXPECT_EQ(library.ops().size(), 13u);
   EXPECT_EQ(library.producer(), "opwright test");
   opwright::Op scale = library.op("t::scale", 1);
   EXPECT_EQ(scale.name(), "t::scale");

@@ -227,6 +227,11 @@ TEST(Tables, EachKindOfDamageIsNamed) {
       {t + "x is at least 300 tensors, at most 256 are allowed",
        [](Sample &s) { s.x.flags = OPW_IO_VARIADIC, s.x.variadic_min = 300; }},
       {t + "a variant has 2000 guards, at most 1024 are allowed", [](Sample &s) { s.variants[0].guard_count = 2000; }},
+      {"t::op: corrupt program of valid of a plan: instruction 0: unknown opcode 99",
+       [](Sample &s) {
+         static const opw_insn_t unknown{99, 0, 0, 0};
+         s.plan.valid = {&unknown, 1, 0, 1, 0};
+       }},
       {t + "a launch has 2 arguments and 5000 variants", [](Sample &s) { s.launch.variant_count = 5000; }},
       {t + "out is STRIDED, and HOST or INPLACE, which need row-major memory",
        [](Sample &s) { s.out.flags = OPW_IO_STRIDED | OPW_IO_INPLACE, s.out.alias = 0; }},
@@ -241,7 +246,7 @@ TEST(Tables, EachKindOfDamageIsNamed) {
        OPW_E_ABI},
       {"the op table's struct_size is 100, expected at least 320", [](Sample &s) { s.op.struct_size = 100; },
        OPW_E_ABI},
-      {"t::op: needs ABI 0.9, this runtime has 0.1; rebuild the plugin",
+      {"t::op: needs ABI 0.9, this runtime has 0.2; rebuild the plugin",
        [](Sample &s) { s.op.flags = OPW_OP_NEEDS_MINOR, s.op.min_minor = 9; }, OPW_E_ABI},
   };
   for (const Damage &damage : damages) {

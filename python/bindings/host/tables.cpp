@@ -177,6 +177,8 @@ PyObject *plan(const opw_plan_t &p) {
   return Dict()
       .add("launches", listOf(p.launch_count, [&](uint32_t i) { return launch(*p.launches[i]); }))
       .add("workspace", listOf(p.workspace_count, [&](uint32_t i) { return buffer(*p.workspace[i]); }))
+      .add("valid", program(p.valid))
+      .text("valid_text", p.valid_text)
       .release();
 }
 

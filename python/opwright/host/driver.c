@@ -149,6 +149,9 @@ static opw_attr_value_t readAttribute(const opw_attr_t *declared) {
   case 's':
     v.kind = OPW_ATTR_STRING, v.u.s = strings[0], v.count = (uint32_t)length;
     break;
+  case 'y':
+    v.kind = OPW_ATTR_BYTES, v.u.bytes = strings[0], v.count = (uint32_t)length;
+    break;
   case 'I':
     v.kind = OPW_ATTR_INTS, v.u.ints = ints;
     break;
@@ -173,7 +176,7 @@ static opw_attr_value_t readAttribute(const opw_attr_t *declared) {
     while (v.u.i < declared->choice_count && strcmp(declared->choices[v.u.i], strings[0]) != 0)
       ++v.u.i;
   }
-  if (v.kind != OPW_ATTR_STRING && v.kind < OPW_ATTR_INTS)
+  if (v.kind != OPW_ATTR_STRING && v.kind < OPW_ATTR_BYTES)
     v.count = 0;
   return v;
 }

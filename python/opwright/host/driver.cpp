@@ -82,6 +82,7 @@ Value readAttribute() {
   case 'b':
     return flag();
   case 's':
+  case 'y':
     return bytes();
   case 'I':
     return list<int64_t>(count, number);

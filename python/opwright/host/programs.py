@@ -5,7 +5,7 @@ Each opened library is a process of its own. A command is one line of words, and
     call NAMESPACE NAME VERSION TACTIC IN_PLACE  N input...  N output...  N (NAME attribute)...
         input       -, or t and a tensor: TYPE RANK SIZE... 0|1 [STRIDE...] OFFSET BYTES
         output      + (made by the program), - (not wanted), t and a tensor, or = and the number of an input, whose memory it is
-        attribute   a letter and COUNT VALUE...: i int, f float, b bool, s text, d element type; I, F, B, S lists
+        attribute   a letter and COUNT VALUE...: i int, f float, b bool, s text, y bytes, d element type; I, F, B, S lists
     ok N (- | t TYPE RANK SIZE... BYTES)...
     refused STATUS BYTES
 
@@ -159,7 +159,7 @@ def _output(output: bool | np.ndarray, inputs: Sequence[np.ndarray | None]) -> l
 def _attribute(value: Any, declared: str) -> list[Any]:
     if declared == "dtype":
         return ["d", 1, dtype_number(value)]
-    letters = {bool: "b", int: "i", float: "f", str: "s"}
+    letters = {bool: "b", int: "i", float: "f", str: "s", bytes: "y"}
     if not isinstance(value, (list, tuple)):
         return [letters[type(value)], 1, _word(value)]
     # an empty list has no kind but the declared one; one of ints and floats is one of floats
@@ -169,7 +169,9 @@ def _attribute(value: Any, declared: str) -> list[Any]:
 
 
 def _word(value: Any) -> Any:
-    return _hex(value.encode()) if isinstance(value, str) else int(value) if isinstance(value, bool) else value
+    if isinstance(value, (str, bytes)):
+        return _hex(value.encode() if isinstance(value, str) else value)
+    return int(value) if isinstance(value, bool) else value
 
 
 def _outputs(words: list[str]) -> list[np.ndarray | None]:

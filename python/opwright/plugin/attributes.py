@@ -22,11 +22,11 @@ from opwright.plugin.combinations import DataType, dtype_of
 from opwright.plugin.paths import Option, all_of
 from opwright.plugin.symbolic import SymFloat, SymInt
 
-_SCALARS = {int: "int", float: "float", bool: "bool", str: "string", DataType: "dtype"}
+_KINDS = {int: "int", float: "float", bool: "bool", str: "string", bytes: "bytes", DataType: "dtype"}
 _LISTS = {"int": "ints", "float": "floats", "bool": "bools", "string": "strings"}
-_ELEMENTS = {"ints": "int", "floats": "float", "bools": "bool", "strings": "string"}
+_ELEMENTS = {"ints": "int", "floats": "float", "bools": "bool", "strings": "string", "bytes": "byte"}
 
-EXPECTED = "TensorDesc, int, float, bool, str, DataType, an Enum, Literal['a', 'b'], list of int, float, bool or str, or a NumPy array type"
+EXPECTED = "TensorDesc, int, float, bool, str, bytes, DataType, an Enum, Literal['a', 'b'], list of int, float, bool or str, or a NumPy array type"
 
 
 @dataclass
@@ -48,12 +48,12 @@ class Attribute:
             return self.enum[value]
         if self.kind == "dtype":
             return DataType(dtype_of(value))
-        if self.kind in _ELEMENTS:
+        if self.kind in _LISTS.values():
             return np.array(value, self.array) if self.array is not None else list(value)
         return value
 
     def check(self, value: Any) -> Any:
-        """The value in the form of a build request, or InputError."""
+        """The value as texts and numbers, lists or bytes of them, or InputError."""
         if self.enum is not None and isinstance(value, self.enum):
             value = value.name
         if self.kind == "enum":
@@ -63,17 +63,21 @@ class Attribute:
         if self.kind == "dtype":
             return dtype_of(value).name
         if self.kind in _ELEMENTS:
-            if isinstance(value, (str, bytes)) or not isinstance(value, (Sequence, np.ndarray)):
-                raise self._wrong(value, f"a list of {_ELEMENTS[self.kind]}")
+            is_bytes = self.kind == "bytes"
+            texts = str if is_bytes else (str, bytes)
+            if isinstance(value, texts) or not isinstance(value, (Sequence, bytearray, np.ndarray)):
+                raise self._wrong(value, "bytes" if is_bytes else f"a list of {_ELEMENTS[self.kind]}")
             if isinstance(value, np.ndarray) and value.ndim != 1:
                 raise self._wrong(value, "an array with one axis")
-            return [self._scalar(_ELEMENTS[self.kind], each) for each in value]
+            found = [self._scalar(_ELEMENTS[self.kind], each) for each in value]
+            return bytes(found) if is_bytes else found
         return self._scalar(self.kind, value)
 
     def _scalar(self, kind: str, value: Any) -> Any:
         value = value.item() if isinstance(value, np.generic) else value
         fits = {
             "int": isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63,
+            "byte": isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 256,
             "float": isinstance(value, (int, float)) and not isinstance(value, bool),
             "bool": isinstance(value, bool),
             "string": isinstance(value, str),
@@ -88,13 +92,14 @@ class Attribute:
     def parse(self, text: str) -> Any:
         """A value that is written as on a command line: 3, 0.5, true, zeros, or 1,1,0,0 for a list."""
         if self.kind in _ELEMENTS:
-            return [self._word(_ELEMENTS[self.kind], word) for word in text.split(",")] if text.strip() else []
+            words = text.split(",") if text.strip() else []
+            return self.check([self._word(_ELEMENTS[self.kind], word) for word in words])
         return self.check(self._word(self.kind, text))
 
     def _word(self, kind: str, text: str) -> Any:
         word = text.strip()
         try:
-            if kind == "int":
+            if kind in ("int", "byte"):
                 return int(word, 0)
             if kind == "float":
                 return float(word)
@@ -160,15 +165,15 @@ def declare(name: str, annotation: Any, default: Any) -> Attribute | None:
 
 
 def _declared(name: str, annotation: Any) -> Attribute | None:
-    if annotation in _SCALARS:
-        return Attribute(name, _SCALARS[annotation])
+    if annotation in _KINDS:
+        return Attribute(name, _KINDS[annotation])
     if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
         return Attribute(name, "enum", choices=tuple(annotation.__members__), enum=annotation)
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Literal and all(isinstance(arg, str) for arg in args):
         return Attribute(name, "enum", choices=args)
     if origin in (list, tuple, Sequence) and args and all(arg in (args[0], ...) for arg in args):
-        kind = _LISTS.get(_SCALARS.get(args[0], ""))
+        kind = _LISTS.get(_KINDS.get(args[0], ""))
         return Attribute(name, kind) if kind else None
     if origin is np.ndarray and len(args) == 2:  # NDArray[np.int32]
         element = np.dtype(typing.get_args(args[1])[0])
@@ -192,7 +197,7 @@ def symbol(attribute: Attribute) -> Any:
         return SymInt(Name(attribute.name))
     if attribute.kind == "float":
         return SymFloat(Name(attribute.name))
-    if attribute.kind in ("ints", "floats", "bools"):
+    if attribute.kind in ("ints", "floats", "bools", "bytes"):
         return ListAttribute(attribute)
     return value_of(attribute) if attribute.kind == "enum" else LazyAttribute(attribute)
 
@@ -222,7 +227,7 @@ def value_of(attribute: Attribute) -> Any:
 
 
 class ListAttribute(Sequence):
-    """A list of numbers. Its elements and its length are symbols as long as nothing asks for Python values: `len`, iteration, NumPy."""
+    """A list of numbers, or bytes. Its elements and its length are symbols as long as nothing asks for Python values: `len`, iteration, NumPy."""
 
     def __init__(self, attribute: Attribute) -> None:
         self._attribute = attribute
@@ -252,12 +257,14 @@ class ListAttribute(Sequence):
     __hash__ = None  # type: ignore[assignment]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self._value(), dtype)
+        value = self._value()
+        return np.array(np.frombuffer(value, np.uint8) if isinstance(value, bytes) else value, dtype)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return getattr(np.asarray(self._value()), name)  # size, shape, tolist, ...
+        value = self._value()
+        return getattr(value if isinstance(value, bytes) else np.asarray(value), name)  # size, shape, tolist, ...
 
     def __repr__(self) -> str:
         return f"attribute {self._attribute.name}"

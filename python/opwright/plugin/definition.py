@@ -76,7 +76,7 @@ class Definition:
 
 @dataclass
 class _Conditions:
-    """What a register function requires: of calls to come, or with `concrete` of the arrays that are there."""
+    """What a function of a definition requires: of calls to come, or with `concrete` of the arrays that are there."""
 
     concrete: bool
     found: list[tuple[Expr, str]] = field(default_factory=list)
@@ -157,10 +157,11 @@ def cost(op_id: str) -> Callable[[Callable], Callable]:
 
 
 def require(condition: Any, text: str = "") -> None:
-    """In `register`: a call whose sizes and attributes do not hold this is refused, with the text."""
+    """A call whose sizes and attributes do not hold this is refused, with the text. In `aot_impl` it is about the element types and the
+    tactic at hand: another tactic is taken where there is one that takes the call."""
     found = _conditions.get(None)
     if found is None:
-        raise InputError("found require outside of register, expected it beside the shapes of the outputs")
+        raise InputError("found require outside of register and aot_impl, expected it in one of them")
     test = as_int(condition)
     no_counted_size(test.expr, "in require")
     if test.is_constant and not test:

@@ -264,12 +264,8 @@ def _walking(walk: _Walk) -> Iterator[None]:
 
 
 def all_of(tests: Sequence[Expr]) -> Expr:
-    """Whether all hold. A test is evaluated only where those before it hold: they may be what it relies on."""
-    if not tests:
-        return Num(1)
-    if len(tests) == 1:
-        return tests[0]
-    return Op("select", (tests[0], all_of(tests[1:]), Num(0)))
+    """Whether all hold. A test counts only where those before it hold: they may be what it relies on."""
+    return reduce(lambda a, b: Op("select", (a, b, Num(0))), tests) if tests else Num(1)
 
 
 def any_of(tests: Sequence[Expr]) -> Expr:

@@ -253,7 +253,7 @@ def _output(output: Any, variable: str, cases: _Vars) -> dict[str, Any]:
 def _attribute(attribute: Any) -> dict[str, Any]:
     entry = {"name": attribute.name, "kind": attribute.kind}
     if attribute.default is not None:
-        entry["default"] = attribute.default
+        entry["default"] = list(attribute.default) if attribute.kind == "bytes" else attribute.default
     if attribute.kind == "enum":
         entry["choices"] = list(attribute.choices)
     elif attribute.kind == "string" and attribute.used:
@@ -276,24 +276,50 @@ def _valid(requirements: Sequence[Requirement], cases: _Vars) -> tuple[str, str]
 
 def _plan(op: str, row: int, tactic: Tactic, aliases: dict[str, str], kernels: Kernels, cases: _Vars) -> dict[str, Any]:
     plan: dict[str, Any] = {"combo": row, "device": "cpu", "tactic": tactic.id, "launches": []}
-    workspace = []
-    # an input that is changed in place is the memory of its output
-    for number, path in enumerate(tactic.paths):
-        # of a single path the operator's condition is enough
-        when = cases.name(path.condition) if path.condition and len(tactic.paths) > 1 else ""
-        names = aliases | {
-            space.name: space.name if number == 0 else f"{space.name}_{number}" for space in path.result.workspaces
-        }
+    if tactic.requirements:
+        plan["valid"], plan["valid_text"] = _valid(tactic.requirements, cases)
+    # of a single path the conditions on calls are enough
+    several = len(tactic.paths) > 1
+    whens = [cases.name(path.condition) if path.condition and several else "" for path in tactic.paths]
+    buffers, names = _buffers(tactic.paths, whens, cases)
+    if buffers:
+        plan["workspace"] = buffers
+    for path, when, own in zip(tactic.paths, whens, names, strict=True):
+        # an input that is changed in place is the memory of its output
+        plan["launches"] += _launches(op, path, when, aliases | own, kernels)
+    return plan
+
+
+def _buffers(
+    paths: Sequence[Leaf[Plan]], whens: Sequence[str], cases: _Vars
+) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    """The buffers of a tactic, and how each path names its own: a call takes one path, so they share what has one element type."""
+    sizes: dict[str, list[tuple[str, Expr]]] = {}  # by buffer: in which case it has how many elements
+    types: dict[str, list[str]] = {}  # by element type, its buffers
+    element: dict[str, str] = {}
+    names: list[dict[str, str]] = []
+    for path, when in zip(paths, whens, strict=True):
+        own: dict[str, str] = {}
+        used: dict[str, int] = {}
         for space in path.result.workspaces:
             assert space.element
-            elements = space.shape_expr.numel().expr
-            if path.condition and when:
-                elements = Op("select", (path.condition, elements, Num(0)))
-            workspace.append({"name": names[space.name], "dtype": space.element.name, "elements": show(elements)})
-        plan["launches"] += _launches(op, path, when, names, kernels)
-    if workspace:
-        plan["workspace"] = workspace
-    return plan
+            dtype = space.element.name
+            nth = used.get(dtype, 0)
+            used[dtype] = nth + 1
+            if nth == len(types.setdefault(dtype, [])):
+                name = f"{INTERNAL}buffer{len(sizes)}"
+                types[dtype].append(name)
+                sizes[name], element[name] = [], dtype
+            own[space.name] = types[dtype][nth]
+            sizes[own[space.name]].append((when, space.shape_expr.numel().expr))
+        names.append(own)
+    buffers = []
+    for name, known in sizes.items():
+        elements: Expr = Num(0)
+        for when, count in reversed(known):
+            elements = Op("select", (Name(when), count, elements)) if when else count
+        buffers.append({"name": name, "dtype": element[name], "elements": show(cases.shortened(elements))})
+    return buffers, names
 
 
 def _launches(op: str, path: Leaf[Plan], when: str, names: dict[str, str], kernels: Kernels) -> list[dict[str, Any]]:

@@ -140,6 +140,21 @@ def size_tensor(opt: Any, upper_bound: Any) -> SizeTensor:
     return SizeTensor(found[-1])
 
 
+def number_of(name: str, counts: Sequence[int]) -> int:
+    """The number of a variable number of tensors on this path: one of those that are known."""
+
+    def options() -> list[Option]:
+        if not counts:
+            raise InputError(
+                f"the number of {name!r} is used, but none is known when the operator is built",
+                hint=f"@register(..., choices={{{name!r}: [2, 3]}}), or --for MODEL.onnx",
+            )
+        return [Option(count, Op("==", (Op("count", (Name(name),)), Num(count)))) for count in counts]
+
+    otherwise = f"the number of {name} is none of {{values}}, for which this library was built"
+    return paths.ask(f"number of {name}", options, otherwise=otherwise)
+
+
 class TensorList(Sequence):
     """A variable number of tensors. Each is a path of its own number where `len` or a loop asks for it; `length` is the number as a
     symbol."""
@@ -155,16 +170,7 @@ class TensorList(Sequence):
         return SymInt(Op("count", (Name(self.name),)))
 
     def __len__(self) -> int:
-        def options() -> list[Option]:
-            if not self._counts:
-                raise InputError(
-                    f"the number of {self.name!r} is used, but none is known when the operator is built",
-                    hint=f"@register(..., choices={{{self.name!r}: [2, 3]}}), or --for MODEL.onnx",
-                )
-            return [Option(count, Op("==", (self.symbol.expr, Num(count)))) for count in self._counts]
-
-        otherwise = f"the number of {self.name} is none of {{values}}, for which this library was built"
-        return paths.ask(f"number of {self.name}", options, otherwise=otherwise)
+        return number_of(self.name, self._counts)
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):

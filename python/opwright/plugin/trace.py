@@ -14,12 +14,22 @@ from opwright.plugin.attributes import symbol, value_of
 from opwright.plugin.combinations import AutoTuneCombination, Combination, merge
 from opwright.plugin.definition import Definition, Input, call, conditions, default_names
 from opwright.plugin.launch import Fill, Launch, SizesKnown
-from opwright.plugin.paths import Leaf, Option, Requirement, explore
+from opwright.plugin.paths import Explored, Leaf, Option, Requirement, explore
 from opwright.plugin.quick import as_launch, compiling
 from opwright.plugin.shapes import merge as merge_shapes
 from opwright.plugin.shapes import rank_of
 from opwright.plugin.symbolic import COUNTED, as_int
-from opwright.plugin.tensors import Size, SizeTensor, TensorDesc, TensorList, Workspace, input_desc, sizes, workspaces
+from opwright.plugin.tensors import (
+    Size,
+    SizeTensor,
+    TensorDesc,
+    TensorList,
+    Workspace,
+    input_desc,
+    number_of,
+    sizes,
+    workspaces,
+)
 
 
 @dataclass
@@ -28,12 +38,14 @@ class Plan:
 
     steps: list[Launch | Fill | SizesKnown]
     workspaces: list[Workspace]
+    required: list[tuple[Expr, str]]  # of calls that take it
 
     def facts(self) -> list[Any]:
         """All that makes one plan another."""
         return [
             [step.facts() if isinstance(step, Launch) else repr(step) for step in self.steps],
             [(repr(space), space.zero) for space in self.workspaces],
+            [(show(test), text) for test, text in self.required],
         ]
 
 
@@ -44,6 +56,7 @@ class Tactic:
     id: int
     text: str
     paths: list[Leaf[Plan]]
+    requirements: list[Requirement]  # of the calls that it takes
 
 
 @dataclass
@@ -53,7 +66,7 @@ class Traced:
     definition: Definition
     outputs: list[TensorDesc]
     sizes: list[Size]
-    requirements: list[Requirement]
+    requirements: list[Requirement]  # of all calls, whichever combination and tactic they take
     combinations: list[Combination]
     tactics: dict[int, list[Tactic]]  # by combination
     cost: tuple[Expr, Expr] | None = None
@@ -94,7 +107,7 @@ class Known:
         self.ranks = definition.ranks
 
     def value(self, leaf: Expr) -> Any:
-        """The value of an attribute or of a rank on this path; None of what only a call knows."""
+        """The value of an attribute, a rank or a number of tensors on this path; None of what only a call knows."""
         attributes = self.definition.attributes
         if isinstance(leaf, Name) and leaf.name in attributes:
             return value_of(attributes[leaf.name])
@@ -106,6 +119,8 @@ class Known:
                 return len(value_of(attributes[name]))
             if leaf.op == "rank":
                 return rank_of(name)
+            if leaf.op == "count":
+                return number_of(name, next(tensor.counts for tensor in self.definition.inputs if tensor.name == name))
         return None
 
 
@@ -126,22 +141,32 @@ def trace(definition: Definition) -> Traced:
                 tensor, shape = output.shape_expr.tensor.partition("[")[0], output.shape_expr
                 least_ranks[tensor] = max(least_ranks.get(tensor, 0), shape.first + shape.last)
         combinations = _combinations(definition, outputs, known)
-        requirements = [
-            Requirement(leaf.conditions, test, text)
-            for leaf in registered.leaves
-            for test, text in leaf.result.required
-        ] + registered.requirements
+        requirements = _required(registered)
         tactics: dict[int, list[Tactic]] = {}
         for row, combination in enumerate(combinations):
-            tactics[row] = []
-            for tactic in combination.tactics:
-                found, more = _tactics(definition, combination, tactic, known)
-                tactics[row] += found
-                requirements += more
+            tactics[row] = [
+                made for number in combination.tactics for made in _tactics(definition, combination, number, known)
+            ]
     except InputError as e:
         raise e.at(f"{definition.where}: {definition.id}") from None
+    requirements += _common([tactic for row in tactics.values() for tactic in row])
     return Traced(definition, outputs, registered.leaves[0].result.sizes, list(dict.fromkeys(requirements)), combinations, tactics,
                   _cost(definition, outputs, known), least_ranks)  # fmt: skip
+
+
+def _required(explored: Explored[Any]) -> list[Requirement]:
+    """What the function requires on its paths, and what its questions need."""
+    own = [Requirement(leaf.conditions, test, text) for leaf in explored.leaves for test, text in leaf.result.required]
+    return own + explored.requirements
+
+
+def _common(tactics: Sequence[Tactic]) -> list[Requirement]:
+    """What all of them require, which they lose: it is the operator's then."""
+    first, *others = tactics
+    common = [each for each in first.requirements if all(each in other.requirements for other in others)]
+    for tactic in tactics:
+        tactic.requirements = [each for each in dict.fromkeys(tactic.requirements) if each not in common]
+    return common
 
 
 def _values(
@@ -333,9 +358,7 @@ def _rows(
 # -- aot_impl
 
 
-def _tactics(
-    definition: Definition, row: Combination, tactic: int, known: Known
-) -> tuple[list[Tactic], list[Requirement]]:
+def _tactics(definition: Definition, row: Combination, tactic: int, known: Known) -> list[Tactic]:
     """The author's tactic: one, or one for each configuration of kernels with @triton.autotune."""
 
     def plan() -> Plan:
@@ -344,12 +367,12 @@ def _tactics(
     first = explore(plan, known, same=Plan.facts)
     explored = [first, *(explore(plan, known, same=Plan.facts, config=config) for config in range(1, first.configs))]
     if first.configs == 1:
-        return [Tactic(tactic, "", first.leaves)], first.requirements
+        return [Tactic(tactic, "", first.leaves, _required(first))]
     base = 0 if row.tactics == (1,) else 1000 * tactic
-    tactics = [
-        Tactic(base + number, "; ".join(each.leaves[0].configs), each.leaves) for number, each in enumerate(explored, 1)
+    return [
+        Tactic(base + number, "; ".join(each.leaves[0].configs), each.leaves, _required(each))
+        for number, each in enumerate(explored, 1)
     ]
-    return tactics, [requirement for each in explored for requirement in each.requirements]
 
 
 def _plan(definition: Definition, row: Combination, tactic: int) -> Plan:
@@ -361,7 +384,7 @@ def _plan(definition: Definition, row: Combination, tactic: int) -> Plan:
     for output in outputs:
         output.element = types[output.name]
     values = _values(definition, types, outputs=outputs, tactic=tactic)
-    with workspaces() as spaces, compiling(definition.aot_impl):
+    with workspaces() as spaces, conditions() as required, compiling(definition.aot_impl):
         found = call(definition, definition.aot_impl, values)
         if isinstance(found, tuple) and len(found) == 4 and isinstance(found[0], str):
             try:
@@ -383,7 +406,7 @@ def _plan(definition: Definition, row: Combination, tactic: int) -> Plan:
             where=definition.where,
         )
     _check_counting(definition, registered, steps)
-    return Plan(steps, spaces)
+    return Plan(steps, spaces, required)
 
 
 def _check_counting(definition: Definition, registered: _Registered, steps: Sequence[Any]) -> None:

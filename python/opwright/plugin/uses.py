@@ -124,7 +124,7 @@ def _python(definition: Definition, name: str, value: Any, onnx: Any) -> Any:
     if isinstance(value, onnx.TensorProto):
         return onnx.numpy_helper.to_array(value)
     if isinstance(value, bytes):
-        return value.decode()
+        return value if kind == "bytes" else value.decode()
     if kind == "bool" and value in (0, 1):
         return bool(value)
     if isinstance(value, (list, tuple)) or hasattr(value, "__len__"):

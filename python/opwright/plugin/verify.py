@@ -205,10 +205,12 @@ def _value(attribute: Any, random: np.random.Generator) -> Any:
         return int(random.integers(1, 6))
     if attribute.kind == "float":
         return float(np.float32(random.uniform(0.25, 2.0)))
-    if attribute.kind in ("ints", "floats", "bools"):
+    if attribute.kind in ("ints", "floats", "bools", "bytes"):
         count = len(known[0]) if known else int(random.integers(1, 5))
         numbers = random.integers(0, 3, count)
-        return [{"ints": int, "floats": float, "bools": bool}[attribute.kind](number) for number in numbers]
+        return attribute.check(
+            [{"floats": float, "bools": bool}.get(attribute.kind, int)(number) for number in numbers]
+        )
     return known[0] if known else ""
 
 

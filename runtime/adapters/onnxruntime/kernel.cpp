@@ -2,9 +2,9 @@
 #include "adapters/onnxruntime/adapter.h"
 
 #include "core/api.h"
-#include "core/call.h"
 #include "core/dtype.h"
 #include "core/error.h"
+#include "core/infer.h"
 
 #include <algorithm>
 #include <atomic>

@@ -109,6 +109,40 @@ def combine_aot(x, bias, mode, kind, negate, scales, outputs, tactic):
     )  # fmt: skip
 
 
+# -- bytes: their numbers and their length are symbols, their value is one of those that the library is built for
+
+
+@trtp.register("values::keyed", choices={"mode": [b"\xfe\x00", b"add"]})
+def keyed_desc(x: trtp.TensorDesc, data: bytes = b"\x02\xff", mode: bytes = b"add") -> trtp.TensorDesc:
+    trtp.require(trtp.length(data) > 0, "data is empty")
+    return x.like()
+
+
+@trtp.autotune("values::keyed")
+def keyed_autotune(x, outputs):
+    return [trtp.AutoTuneCombination("FP32, FP32")]
+
+
+@trtp.impl("values::keyed")
+def keyed_impl(x, data, mode, outputs):
+    y = np.asarray(x) * data[0] + (len(data) + data[-1])
+    np.asarray(outputs[0])[...] = -y if mode.startswith(b"\xfe") else y
+
+
+@trtp.aot_impl("values::keyed")
+def keyed_aot(x, data, mode, outputs):
+    n, negate = x.numel(), mode.startswith(b"\xfe")
+    arguments = (
+        x,
+        None,
+        outputs[0],
+        trtp.scalar(data[0], "FP32"),
+        trtp.scalar(trtp.length(data) + data[-1], "FP32"),
+        n,
+    )
+    return trtp.launch(combine, (trtp.cdiv(n, 64),), arguments, MODE="fma", NEGATE=negate, BLOCK=64)
+
+
 # -- conditions on sizes, and a constant that is one of a few
 
 
