@@ -240,7 +240,8 @@ opw_status_t force(const opw_op_t *op, int32_t tactic, opw_error_t *error) {
 
 opw_status_t beginCall(Frame &frame, const opw_op_t *op, const opw_call_t *call, opw_error_t *error) {
   opw_status_t status = OPW_OK;
-  if (!enter(op, &status, error) || (status = bindCall(frame, op, call, Purpose::Make, error)))
+  frame.state = enter(op, &status, error);
+  if (!frame.state || (status = bindCall(frame, op, call, Purpose::Make, error)))
     return status;
   return writeOutputs(frame, error);
 }
@@ -248,7 +249,7 @@ opw_status_t beginCall(Frame &frame, const opw_op_t *op, const opw_call_t *call,
 opw_status_t finishCall(Frame &frame, opw_error_t *error) {
   Selection chosen;
   opw_status_t status;
-  if ((status = bindMade(frame, error)) || (status = selectPlan(frame, *opState(frame.op), &chosen, error)))
+  if ((status = bindMade(frame, error)) || (status = selectPlan(frame, *frame.state, &chosen, error)))
     return status;
   return runPlan(frame, *chosen.plan, error);
 }

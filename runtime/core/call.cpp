@@ -88,8 +88,45 @@ bool deviceFits(const Frame &f, const opw_io_t &io, const opw_tensor_t &t) {
   return t.device_type == f.call->device_type && t.device_id == f.call->device_id;
 }
 
+/// The addresses of a view that is not empty; strides were checked to reach no further than they can be counted.
+Span spanOf(const opw_tensor_t &t, uint64_t bytes) {
+  uintptr_t first = reinterpret_cast<uintptr_t>(t.data) + t.byte_offset;
+  if (!t.strides)
+    return {first, first + bytes};
+  const uint64_t item = t.dl_bits / 8u;
+  uint64_t below = 0, above = 0; // elements before and after the first one
+  for (int32_t d = 0; d < t.ndim; ++d)
+    (t.strides[d] < 0 ? below : above) += static_cast<uint64_t>(t.shape[d] - 1) * magnitude(t.strides[d]);
+  return {first - below * item, first + (above + 1) * item};
+}
+
+/// The memory of one view, of which all sizes are known; `*span` is where it lies.
+opw_status_t checkMemory(const Frame &f, const opw_io_t &io, const opw_tensor_t &t, Span *span, opw_error_t *error) {
+  const opw_op_t *op = f.op;
+  if (!deviceFits(f, io, t))
+    return failOp(error, OPW_E_DEVICE, op, "%s is on device %d:%d, expected %d:%d", io.name, t.device_type, t.device_id,
+                  f.call->device_type, f.call->device_id);
+  uint64_t bytes;
+  if (opw_status_t s = bytesOf(op, t, io.name, &bytes, error))
+    return s;
+  *span = {0, 0};
+  if (bytes == 0)
+    return checkStrides(f, io, t, true, error);
+  if (!t.data)
+    return failOp(error, OPW_E_ARGUMENT, op, "%s has no data", io.name);
+  uint64_t align = io.align ? io.align : t.dl_bits / 8u;
+  uint64_t address = reinterpret_cast<uintptr_t>(t.data) + t.byte_offset;
+  if ((align & (align - 1)) == 0 ? (address & (align - 1)) != 0 : address % align != 0) // a division is slow
+    return failOp(error, OPW_E_LAYOUT, op, "%s is at address 0x%llx, expected a multiple of %llu", io.name,
+                  static_cast<unsigned long long>(address), static_cast<unsigned long long>(align));
+  if (opw_status_t s = checkStrides(f, io, t, false, error))
+    return s;
+  *span = spanOf(t, bytes);
+  return OPW_OK;
+}
+
 /// Everything about one view but its element type.
-opw_status_t checkTensor(const Frame &f, const opw_io_t &io, const opw_tensor_t &t, Purpose purpose,
+opw_status_t checkTensor(const Frame &f, const opw_io_t &io, const opw_tensor_t &t, Purpose purpose, Span *span,
                          opw_error_t *error) {
   const opw_op_t *op = f.op;
   if (t.ndim < io.rank_min || t.ndim > io.rank_max) {
@@ -110,26 +147,13 @@ opw_status_t checkTensor(const Frame &f, const opw_io_t &io, const opw_tensor_t 
   // Programs read the values of a HOST input wherever it has some.
   if ((purpose == Purpose::Infer || purpose == Purpose::Decide) && !((io.flags & OPW_IO_HOST) && t.data && known))
     return OPW_OK;
-  if (!deviceFits(f, io, t))
-    return failOp(error, OPW_E_DEVICE, op, "%s is on device %d:%d, expected %d:%d", io.name, t.device_type, t.device_id,
-                  f.call->device_type, f.call->device_id);
-  uint64_t bytes;
-  if (opw_status_t s = bytesOf(op, t, io.name, &bytes, error))
-    return s;
-  if (bytes != 0) {
-    if (!t.data)
-      return failOp(error, OPW_E_ARGUMENT, op, "%s has no data", io.name);
-    uint64_t align = io.align ? io.align : t.dl_bits / 8u;
-    uint64_t address = reinterpret_cast<uintptr_t>(t.data) + t.byte_offset;
-    if ((align & (align - 1)) == 0 ? (address & (align - 1)) != 0 : address % align != 0) // a division is slow
-      return failOp(error, OPW_E_LAYOUT, op, "%s is at address 0x%llx, expected a multiple of %llu", io.name,
-                    static_cast<unsigned long long>(address), static_cast<unsigned long long>(align));
-  }
-  return checkStrides(f, io, t, bytes == 0, error);
+  return checkMemory(f, io, t, span, error);
 }
 
 opw_status_t checkCount(const Frame &f, const char *what, const opw_io_t *const *ios, uint32_t declared, uint32_t given,
                         opw_error_t *error) {
+  if (given == declared && (declared == 0 || ios[declared - 1]->variadic_min < 2))
+    return OPW_OK;
   bool variadic = declared > 0 && (ios[declared - 1]->flags & OPW_IO_VARIADIC);
   uint32_t least = variadic ? declared - 1 + ios[declared - 1]->variadic_min : declared;
   while (!variadic && least > 0 && (ios[least - 1]->flags & OPW_IO_OPTIONAL))
@@ -153,7 +177,7 @@ opw_status_t bindInputs(Frame &f, Purpose purpose, opw_error_t *error) {
         continue;
       return failOp(error, OPW_E_ARGUMENT, op, "input %s is null", io.name);
     }
-    if (opw_status_t s = checkTensor(f, io, *f.inputs[i], purpose, error))
+    if (opw_status_t s = checkTensor(f, io, *f.inputs[i], purpose, &f.spans[i], error))
       return s;
   }
   return OPW_OK;
@@ -209,44 +233,22 @@ opw_status_t pickCombo(Frame &f, bool withOutputs, opw_error_t *error) {
                 rows.str());
 }
 
-/// The addresses that a view may touch.
-struct Bytes {
-  uintptr_t begin, end;
-  bool empty() const { return begin == end; }
-};
-Bytes rangeOf(const opw_tensor_t &t) {
-  const uint64_t item = t.dl_bits / 8u;
-  uintptr_t base = reinterpret_cast<uintptr_t>(t.data) + t.byte_offset;
-  uint64_t count = 1, below = 0, above = 0; // elements before and after the first one, by strides
-  for (int32_t d = 0; d < t.ndim; ++d) {
-    count *= static_cast<uint64_t>(t.shape[d]);
-    if (!t.strides || t.shape[d] < 1)
-      continue;
-    uint64_t reach = static_cast<uint64_t>(t.shape[d] - 1) * magnitude(t.strides[d]);
-    (t.strides[d] < 0 ? below : above) += reach;
-  }
-  if (count == 0)
-    return {base, base};
-  return t.strides ? Bytes{base - below * item, base + (above + 1) * item} : Bytes{base, base + count * item};
-}
-bool overlap(Bytes a, Bytes b) { return !a.empty() && !b.empty() && a.begin < b.end && b.begin < a.end; }
+bool overlap(const Span &a, const Span &b) { return a.begin < b.end && b.begin < a.end && !a.empty() && !b.empty(); }
 
 opw_status_t checkOverlap(const Frame &f, uint32_t output, opw_error_t *error) {
   const opw_op_t *op = f.op;
   const opw_io_t &io = outputOf(op, output);
-  Bytes mine = rangeOf(*f.outputs[output]);
+  const Span mine = f.spans[f.inputCount + output];
   for (uint32_t i = 0; i < f.inputCount; ++i) {
-    if (!f.inputs[i])
-      continue;
-    Bytes other = rangeOf(*f.inputs[i]);
-    if (!overlap(mine, other) ||
+    const Span &other = f.spans[i];
+    if (!f.inputs[i] || !overlap(mine, other) ||
         (io.alias == static_cast<int32_t>(i) && mine.begin == other.begin && mine.end == other.end))
       continue;
     return failOp(error, OPW_E_ARGUMENT, op, "output %s overlaps input %s; give it memory of its own", io.name,
                   inputOf(op, i).name);
   }
   for (uint32_t o = 0; o < output; ++o)
-    if (f.outputs[o] && overlap(mine, rangeOf(*f.outputs[o])))
+    if (f.outputs[o] && overlap(mine, f.spans[f.inputCount + o]))
       return failOp(error, OPW_E_ARGUMENT, op, "output %s overlaps output %s; give it memory of its own", io.name,
                     outputOf(op, o).name);
   return OPW_OK;
@@ -296,7 +298,7 @@ opw_status_t bindOutputs(Frame &f, bool made, opw_error_t *error) {
         continue;
       return failOp(error, OPW_E_ARGUMENT, op, "output %s is null", io.name);
     }
-    if (opw_status_t s = checkTensor(f, io, *f.outputs[i], Purpose::Run, error))
+    if (opw_status_t s = checkTensor(f, io, *f.outputs[i], Purpose::Run, &f.spans[f.inputCount + i], error))
       return s;
   }
   // The shapes of the others may follow from the values of SIZE outputs.

@@ -104,8 +104,4 @@ uint32_t cpuLevelOf(const char *name) {
   return kNoLevel;
 }
 
-bool levelRuns(uint32_t level, uint32_t machine) {
-  return level <= machine && (level >= OPW_LEVEL_AARCH64) == (machine >= OPW_LEVEL_AARCH64);
-}
-
 } // namespace opw::runtime

@@ -22,6 +22,8 @@ const char *cpuLevelName(uint32_t level);
 uint32_t cpuLevelOf(const char *name);
 
 /// Whether an image of `level` runs on a machine of `machine`.
-bool levelRuns(uint32_t level, uint32_t machine);
+constexpr bool levelRuns(uint32_t level, uint32_t machine) {
+  return level <= machine && (level >= OPW_LEVEL_AARCH64) == (machine >= OPW_LEVEL_AARCH64);
+}
 
 } // namespace opw::runtime

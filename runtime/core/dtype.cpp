@@ -5,39 +5,6 @@
 namespace opw::runtime {
 namespace {
 
-constexpr DtypeInfo kInfo[kDtypeCount] = {
-    {"none", "none", 0, 0, 0, 0},
-    {"bool", "bool", 1, 6, 8, 'b'},
-    {"i8", "int8", 1, 0, 8, 'i'},
-    {"i16", "int16", 2, 0, 16, 'i'},
-    {"i32", "int32", 4, 0, 32, 'i'},
-    {"i64", "int64", 8, 0, 64, 'i'},
-    {"u8", "uint8", 1, 1, 8, 'u'},
-    {"u16", "uint16", 2, 1, 16, 'u'},
-    {"u32", "uint32", 4, 1, 32, 'u'},
-    {"u64", "uint64", 8, 1, 64, 'u'},
-    {"f16", "float16", 2, 2, 16, 'f'},
-    {"bf16", "bfloat16", 2, 4, 16, 'f'},
-    {"f32", "float32", 4, 2, 32, 'f'},
-    {"f64", "float64", 8, 2, 64, 'f'},
-    {"f8e4m3fn", "float8_e4m3fn", 1, 10, 8, 'f'},
-    {"f8e5m2", "float8_e5m2", 1, 12, 8, 'f'},
-    {"f8e4m3fnuz", "float8_e4m3fnuz", 1, 11, 8, 'f'},
-    {"f8e5m2fnuz", "float8_e5m2fnuz", 1, 13, 8, 'f'},
-    {"f8e4m3b11fnuz", "float8_e4m3b11fnuz", 1, 9, 8, 'f'},
-    {"f8e8m0", "float8_e8m0fnu", 1, 14, 8, 'f'},
-};
-
-/// The dtype of a DLPack code and of 8 << n bits: every call asks for each of its tensors.
-struct ByCode {
-  opw_dtype_t dtype[15][4] = {};
-  constexpr ByCode() {
-    for (opw_dtype_t d = 1; d < kDtypeCount; ++d)
-      dtype[kInfo[d].dlCode][__builtin_ctz(kInfo[d].dlBits) - 3] = d;
-  }
-};
-constexpr ByCode kByCode;
-
 template <typename T> T load(const void *data, int64_t index) {
   T v;
   memcpy(&v, static_cast<const char *>(data) + static_cast<size_t>(index) * sizeof v, sizeof v);
@@ -91,29 +58,12 @@ double fromHalf(uint16_t h) {
 
 } // namespace
 
-const DtypeInfo &dtypeInfo(opw_dtype_t dtype) { return kInfo[dtype < kDtypeCount ? dtype : 0]; }
-
 opw_dtype_t dtypeByName(const char *name, size_t length) {
   auto is = [&](const char *known) { return strlen(known) == length && memcmp(known, name, length) == 0; };
   for (opw_dtype_t d = 1; d < kDtypeCount; ++d)
-    if (is(kInfo[d].name) || is(kInfo[d].numpy))
+    if (is(dtypeInfo(d).name) || is(dtypeInfo(d).numpy))
       return d;
   return OPW_NONE;
-}
-
-opw_dtype_t dtypeOf(const opw_tensor_t &t) {
-  unsigned bits = t.dl_bits;
-  if (t.dl_lanes != 1 || t.dl_code >= sizeof kByCode.dtype / sizeof *kByCode.dtype || bits < 8 || bits > 64 ||
-      (bits & (bits - 1)) != 0)
-    return OPW_NONE;
-  return kByCode.dtype[t.dl_code][__builtin_ctz(bits) - 3];
-}
-
-void setDtype(opw_tensor_t &t, opw_dtype_t dtype) {
-  const DtypeInfo &info = dtypeInfo(dtype);
-  t.dl_code = info.dlCode;
-  t.dl_bits = info.dlBits;
-  t.dl_lanes = 1;
 }
 
 uint16_t halfBits(double value) { return roundTo(value, 5, 10); }

@@ -19,6 +19,8 @@ inline const opw_io_t &ioOf(const opw_io_t *const *ios, uint32_t declared, size_
 inline const opw_io_t &inputOf(const opw_op_t *op, size_t index) { return ioOf(op->inputs, op->input_count, index); }
 inline const opw_io_t &outputOf(const opw_op_t *op, size_t index) { return ioOf(op->outputs, op->output_count, index); }
 
+struct OpState;
+
 union Slot {
   int64_t i;
   double f;
@@ -34,8 +36,15 @@ struct Value {
   uint32_t isFloat;
 };
 
+/// The addresses that a view may touch.
+struct Span {
+  uintptr_t begin, end;
+  bool empty() const { return begin == end; }
+};
+
 struct Frame {
   const opw_op_t *op;
+  OpState *state;
   const opw_call_t *call;
   const opw_tensor_t *const *inputs; // as spelled out by the caller
   opw_tensor_t *const *outputs;
@@ -44,6 +53,7 @@ struct Frame {
   bool sizesKnown; // phase 0 has run: data-dependent sizes can be read
   bool sizesBound; // until then, as long as this is set: they are their upper bounds
   uint32_t combo;
+  Span spans[2 * OPW_MAX_TENSORS]; // of inputs, then outputs, whose memory has been looked at
   const opw_attr_value_t *attrs[kMaxAttrs];
   Value vars[OPW_MAX_VARS];
 

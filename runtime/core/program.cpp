@@ -263,6 +263,8 @@ Value evaluatePoisoned(const Frame &frame, const opw_program_t &program) {
 } // namespace
 
 Value evaluate(const Frame &frame, const opw_program_t &program) {
+  if (program.count == 1) // most are a size or a number
+    return leaf(frame, program.code[0], 0);
   Slot slot;
   return evaluateFine(frame, program, &slot) ? Value{slot, kFine, program.is_float} : evaluatePoisoned(frame, program);
 }

@@ -119,18 +119,22 @@ struct Running {
   const Buffers &buffers;
   char *workspace;
 
-  uint64_t address(uint32_t tensor, uint32_t element, uint64_t *bytes) const {
-    uint32_t declared = f.op->input_count + f.op->output_count;
-    if (tensor >= declared) {
-      *bytes = buffers.bytes[tensor - declared];
-      return reinterpret_cast<uintptr_t>(workspace) + buffers.offset[tensor - declared];
-    }
+  /// The number of a tensor among the buffers of the plan; those that are declared have none.
+  bool isBuffer(uint32_t tensor, uint32_t *number) const {
+    *number = tensor - (f.op->input_count + f.op->output_count);
+    return tensor >= f.op->input_count + f.op->output_count;
+  }
+  uint64_t address(uint32_t tensor, uint32_t element) const {
+    if (uint32_t number; isBuffer(tensor, &number))
+      return reinterpret_cast<uintptr_t>(workspace) + buffers.offset[number];
     const opw_tensor_t *t = f.tensor(tensor, element);
-    *bytes = 0;
-    if (!t || !t->data)
-      return 0;
-    *bytes = contiguousBytes(*t);
-    return reinterpret_cast<uintptr_t>(t->data) + t->byte_offset;
+    return t && t->data ? reinterpret_cast<uintptr_t>(t->data) + t->byte_offset : 0;
+  }
+  uint64_t bytes(uint32_t tensor) const {
+    if (uint32_t number; isBuffer(tensor, &number))
+      return buffers.bytes[number];
+    const opw_tensor_t *t = f.tensor(tensor);
+    return t && t->data ? contiguousBytes(*t) : 0;
   }
 };
 
@@ -138,11 +142,9 @@ opw_status_t argument(const Running &r, const opw_arg_t &a, uint32_t index, Valu
   const Frame &f = r.f;
   *v = {{0}, kFine, 0};
   switch (a.kind) {
-  case OPW_ARG_POINTER: {
-    uint64_t bytes;
-    v->slot.i = static_cast<int64_t>(r.address(a.tensor, a.index, &bytes));
+  case OPW_ARG_POINTER:
+    v->slot.i = static_cast<int64_t>(r.address(a.tensor, a.index));
     return OPW_OK;
-  }
   case OPW_ARG_STRIDE: {
     const opw_tensor_t *t = f.tensor(a.tensor, a.index);
     if (!t)
@@ -316,7 +318,8 @@ opw_status_t launchKernel(const Running &r, const opw_launch_t &l, opw_error_t *
       return s;
   }
   CpuKernel cpu{image->entry, image->scratch_bytes, image->grain, (image->flags & OPW_CPU_ORDERED) != 0};
-  char text[256] = "";
+  char text[256];
+  text[0] = 0;
   opw_error_t inner{sizeof inner, OPW_OK, text, sizeof text};
   opw_status_t s = launchCpu(cpu, grid, slots, slotCount, f.call->host, &inner);
   return s == OPW_OK ? s : failOp(error, s, f.op, "kernel %s: %s", kernel.name ? kernel.name : "?", text);
@@ -332,10 +335,8 @@ opw_status_t launch(const Running &r, const opw_launch_t &l, opw_error_t *error)
   }
   if (l.kind == OPW_LAUNCH_KERNEL)
     return launchKernel(r, l, error);
-  uint64_t bytes;
-  uint64_t address = r.address(l.fill_tensor, 0, &bytes);
-  if (address && bytes)
-    memset(reinterpret_cast<void *>(address), static_cast<int>(l.fill_byte), bytes);
+  if (uint64_t bytes = r.bytes(l.fill_tensor))
+    memset(reinterpret_cast<void *>(r.address(l.fill_tensor, 0)), static_cast<int>(l.fill_byte), bytes);
   return OPW_OK;
 }
 

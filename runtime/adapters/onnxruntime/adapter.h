@@ -49,9 +49,10 @@ public:
     bool (*tensor)(const void *ctx, const Api &, const char *name, Value **value);
   };
 
-  /// Reads all attributes of the op; what a node leaves out keeps kind NONE. On failure writes a text.
+  /// Reads all attributes of the op, once; what a node leaves out keeps kind NONE. On failure writes a text.
   opw_status_t read(const opw_op_t *op, const Api &api, const Source &source, const void *ctx, opw_error_t *error);
 
+  /// In declared order; null before they are read.
   const opw_attr_value_t *values() const { return list; }
 
 private:
@@ -59,7 +60,7 @@ private:
     void *memory;
     Block *next;
   };
-  opw_attr_value_t list[runtime::kMaxAttrs] = {};
+  opw_attr_value_t *list = nullptr;
   Block *blocks = nullptr; // the last one first
 
   void *keep(void *memory);
@@ -80,8 +81,15 @@ constexpr uint32_t kMaxTensors = 64; // inputs, and outputs, of one node
 struct Kernel {
   Api api;
   const opw_op_t *op;
-  MemoryInfo *memory; // the CPU's
+  MemoryInfo *memory;               // the CPU's
+  uint32_t inputCount, outputCount; // of the node
   Attributes attributes;
+};
+
+/// The view of a tensor, and room for its sizes.
+struct View {
+  opw_tensor_t tensor;
+  int64_t dims[OPW_MAX_RANK];
 };
 
 /// One run of a node: the views of its tensors, the call, and what the host gives.
@@ -94,14 +102,13 @@ struct Run {
   const Kernel &kernel;
   KernelContext *context;
   Allocator *allocator = nullptr; // of the context, once something needs it
-  opw_host_t host{};
-  opw_call_t call{};
+  opw_host_t host;
+  opw_call_t call;
   char text[512];
   opw_error_t error{sizeof error, OPW_OK, text, sizeof text};
-  opw_tensor_t inputs[kMaxTensors], outputs[kMaxTensors];
-  int64_t inputDims[kMaxTensors][OPW_MAX_RANK], outputDims[kMaxTensors][OPW_MAX_RANK];
   const opw_tensor_t *inputPointers[kMaxTensors];
   opw_tensor_t *outputPointers[kMaxTensors]; // null: an optional one that nobody wants
+  View inputs[kMaxTensors], outputs[kMaxTensors];
 
   const opw_io_t &output(size_t i) const { return runtime::outputOf(kernel.op, i); }
   /// Takes a status of the runtime along: null when it is OPW_OK.

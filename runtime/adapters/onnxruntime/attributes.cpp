@@ -403,6 +403,9 @@ bool Attributes::readOne(const opw_attr_t &attr, const Api &api, const Source &s
 
 opw_status_t Attributes::read(const opw_op_t *op, const Api &api, const Source &source, const void *ctx,
                               opw_error_t *error) {
+  list = static_cast<opw_attr_value_t *>(keep(calloc(op->attr_count + 1, sizeof *list)));
+  if (!list)
+    return runtime::failOp(error, OPW_E_MEMORY, op, "no memory for %u attributes", op->attr_count);
   for (uint32_t i = 0; i < op->attr_count; ++i) {
     const opw_attr_t &attr = *op->attrs[i];
     if (attr.kind == OPW_ATTR_STRINGS && &source == &kKernelAttributes && !api.has(25))

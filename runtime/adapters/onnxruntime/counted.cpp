@@ -96,16 +96,16 @@ Status *runWithinBounds(Run &run, Scratch &scratch, Counts &counts) {
   for (size_t i = 0; i < run.call.output_count; ++i) {
     if (!isCounted(run, i))
       continue;
-    uint64_t bytes = run.outputs[i].dl_bits / 8u;
+    uint64_t bytes = run.outputs[i].tensor.dl_bits / 8u;
     bool fits = true;
-    for (int32_t d = 0; d < run.outputs[i].ndim; ++d)
-      fits = fits && !__builtin_mul_overflow(bytes, static_cast<uint64_t>(run.outputDims[i][d]), &bytes);
+    for (int32_t d = 0; d < run.outputs[i].tensor.ndim; ++d)
+      fits = fits && !__builtin_mul_overflow(bytes, static_cast<uint64_t>(run.outputs[i].dims[d]), &bytes);
     large[i] = fits ? scratch.take(bytes + 1) : nullptr;
     if (!large[i])
       return run.statusOf(
           fail(run, OPW_E_MEMORY, "ONNX Runtime has no memory for an output as large as the bounds of its sizes"));
-    run.outputs[i].data = large[i];
-    memcpy(bounds[i], run.outputDims[i], sizeof bounds[i]);
+    run.outputs[i].tensor.data = large[i];
+    memcpy(bounds[i], run.outputs[i].dims, sizeof bounds[i]);
   }
   run.call.phases = 0;
   opw_status_t s = runtime::kApi.run(op, &run.call, &run.error);
@@ -120,7 +120,7 @@ Status *runWithinBounds(Run &run, Scratch &scratch, Counts &counts) {
     if (Status *status = run.makeOutput(i))
       return status;
     if (run.outputPointers[i])
-      runtime::copyCounted(run.outputs[i].data, large[i], run.outputs[i], bounds[i],
+      runtime::copyCounted(run.outputs[i].tensor.data, large[i], run.outputs[i].tensor, bounds[i],
                            (run.output(i).flags & OPW_IO_COMPACT) != 0);
   }
   return nullptr;
@@ -142,7 +142,7 @@ Status *runCounted(Run &run) {
   run.call.tactic = choice.tactic; // the same one in both phases
   for (size_t i = 0; i < run.call.output_count; ++i) {
     if (isSize(run, i))
-      run.outputs[i].data = &counts.at[i];
+      run.outputs[i].tensor.data = &counts.at[i];
     else if (!isCounted(run, i))
       if (Status *status = run.makeOutput(i))
         return status;
@@ -153,7 +153,7 @@ Status *runCounted(Run &run) {
     if (isSize(run, i)) {
       status = run.makeOutput(i);
       if (!status && run.outputPointers[i])
-        memcpy(run.outputs[i].data, &counts.at[i], sizeof counts.at[i]);
+        memcpy(run.outputs[i].tensor.data, &counts.at[i], sizeof counts.at[i]);
     }
   return status;
 }

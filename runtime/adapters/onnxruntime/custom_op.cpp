@@ -55,6 +55,17 @@ constexpr Type kTypes[] = {{OPW_BOOL, kBool},
 
                            {OPW_F8E8M0, kFloat8E8M0}};
 
+/// The same by element type: every call asks for each of its tensors.
+constexpr int kElements = kFloat8E8M0 + 1;
+struct ByElement {
+  opw_dtype_t dtype[kElements] = {};
+  constexpr ByElement() {
+    for (const Type &t : kTypes)
+      dtype[t.element] = t.dtype;
+  }
+};
+constexpr ByElement kByElement;
+
 /// GetMayInplace gets no op, so each op has a function of its own; one that is further back gets no hint, and a copy.
 constexpr size_t kMostHints = 64;
 
@@ -105,10 +116,7 @@ int elementType(opw_dtype_t dtype) {
 }
 
 opw_dtype_t dtypeOf(int64_t element) {
-  for (const Type &t : kTypes)
-    if (t.element == element)
-      return t.dtype;
-  return OPW_NONE;
+  return element >= 0 && element < kElements ? kByElement.dtype[element] : opw_dtype_t{OPW_NONE};
 }
 
 int commonType(const opw_op_t *op, const opw_io_t &io) {

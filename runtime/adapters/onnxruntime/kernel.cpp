@@ -15,21 +15,25 @@
 namespace opw::ort {
 namespace {
 
-struct Views {
-  opw_tensor_t tensors[kMaxTensors];
-  int64_t dims[kMaxTensors][OPW_MAX_RANK];
-  const opw_tensor_t *pointers[kMaxTensors];
-};
-
-opw_call_t callOf(const Kernel &k, const Views &inputs, size_t inputCount) {
-  opw_call_t call{};
-  call.struct_size = sizeof call;
-  call.inputs = inputs.pointers;
-  call.input_count = static_cast<uint32_t>(inputCount);
-  call.attrs = k.attributes.values();
-  call.attr_count = k.op->attr_count;
-  call.device_type = OPW_DEVICE_CPU;
-  return call;
+opw_call_t callOf(const Kernel &k, const opw_tensor_t *const *inputs, opw_tensor_t *const *outputs,
+                  const opw_host_t *host) {
+  return {.struct_size = sizeof(opw_call_t),
+          .flags = 0,
+          .inputs = inputs,
+          .outputs = outputs,
+          .attrs = k.attributes.values(),
+          .input_count = k.inputCount,
+          .output_count = k.outputCount,
+          .attr_count = k.op->attr_count,
+          .device_type = OPW_DEVICE_CPU,
+          .device_id = 0,
+          .tactic = 0,
+          .stream = nullptr,
+          .workspace = nullptr,
+          .workspace_bytes = 0,
+          .host = host,
+          .phases = 0,
+          .reserved = 0};
 }
 
 void describe(opw_tensor_t &t, int type, int64_t *dims, size_t rank) {
@@ -43,7 +47,7 @@ void describe(opw_tensor_t &t, int type, int64_t *dims, size_t rank) {
 // ---- making a kernel
 
 /// The static type and shape of input `i` into a view. Null when the input is absent; *known is false without a rank.
-const opw_tensor_t *staticInput(const Api &api, const KernelInfo *info, size_t i, const opw_io_t &io, Views &views,
+const opw_tensor_t *staticInput(const Api &api, const KernelInfo *info, size_t i, const opw_io_t &io, View &in,
                                 bool *known) {
   TypeInfo *type = nullptr;
   const TensorInfo *tensor = nullptr;
@@ -58,51 +62,57 @@ const opw_tensor_t *staticInput(const Api &api, const KernelInfo *info, size_t i
     bool hasShape = rank != 0 || (api.has(24) ? api.get<bool>(kTensorInfoHasShape, tensor) : io.rank_max == 0);
     if (!hasShape && io.rank_min == io.rank_max) { // the sizes alone are unknown
       rank = io.rank_min;
-      std::fill_n(views.dims[i], rank, int64_t{-1});
+      std::fill_n(in.dims, rank, int64_t{-1});
     } else {
-      *known = hasShape && rank <= OPW_MAX_RANK && api.ok(kGetDimensions, tensor, views.dims[i], rank);
+      *known = hasShape && rank <= OPW_MAX_RANK && api.ok(kGetDimensions, tensor, in.dims, rank);
     }
     if (element != kUndefined) {
-      describe(views.tensors[i], element, views.dims[i], rank);
-      view = &views.tensors[i];
+      describe(in.tensor, element, in.dims, rank);
+      view = &in.tensor;
     }
   }
   api.get<void>(kReleaseTypeInfo, type);
   return view;
 }
 
-/// Checks what the model says about types and shapes: errors of shape inference are ignored by the host.
-opw_status_t checkStatic(const Kernel &k, const KernelInfo *info, opw_error_t *error) {
+/// How many inputs and outputs the node has: the same in every run.
+opw_status_t countTensors(Kernel &k, const KernelInfo *info, opw_error_t *error) {
   size_t inputs = 0, outputs = 0;
   if (!k.api.ok(kKernelInfoGetInputCount, info, &inputs) || !k.api.ok(kKernelInfoGetOutputCount, info, &outputs))
-    return OPW_OK;
+    return runtime::failOp(error, OPW_E_HOST, k.op, "ONNX Runtime does not say how many inputs and outputs a node has");
   if (inputs > kMaxTensors || outputs > kMaxTensors)
     return runtime::failOp(error, OPW_E_ARGUMENT, k.op, "found %zu inputs and %zu outputs, expected at most %u of each",
                            inputs, outputs, kMaxTensors);
-  Views in, out;
+  k.inputCount = static_cast<uint32_t>(inputs);
+  k.outputCount = static_cast<uint32_t>(outputs);
+  return OPW_OK;
+}
+
+/// Checks what the model says about types and shapes: errors of shape inference are ignored by the host.
+opw_status_t checkStatic(const Kernel &k, const KernelInfo *info, opw_error_t *error) {
+  View in[kMaxTensors], out[kMaxTensors];
+  const opw_tensor_t *given[kMaxTensors];
+  opw_tensor_t *results[kMaxTensors];
   const opw_io_t *unknown = nullptr;
-  for (size_t i = 0; i < inputs; ++i) {
+  for (size_t i = 0; i < k.inputCount; ++i) {
     const opw_io_t &io = runtime::inputOf(k.op, i);
     bool known = true;
-    in.pointers[i] = staticInput(k.api, info, i, io, in, &known);
+    given[i] = staticInput(k.api, info, i, io, in[i], &known);
     unknown = known ? unknown : &io;
   }
   for (uint32_t i = 0; unknown && i < k.op->output_count; ++i)
-    if (needsRank(k.op, in.pointers, inputs, *k.op->outputs[i]))
+    if (needsRank(k.op, given, k.inputCount, *k.op->outputs[i]))
       return runtime::failOp(error, OPW_E_UNSUPPORTED, k.op,
                              "the model does not say which rank the input %s has, and ONNX Runtime takes the element "
                              "type of the output %s together with a rank alone; give the input a shape",
                              unknown->name, k.op->outputs[i]->name);
   if (unknown)
     return OPW_OK; // the run will tell
-  opw_tensor_t *results[kMaxTensors];
-  for (size_t i = 0; i < outputs; ++i) {
-    describe(out.tensors[i], kUndefined, out.dims[i], 0);
-    results[i] = &out.tensors[i];
+  for (size_t i = 0; i < k.outputCount; ++i) {
+    describe(out[i].tensor, kUndefined, out[i].dims, 0);
+    results[i] = &out[i].tensor;
   }
-  opw_call_t call = callOf(k, in, inputs);
-  call.outputs = results;
-  call.output_count = static_cast<uint32_t>(outputs);
+  opw_call_t call = callOf(k, given, results, nullptr);
   return runtime::kApi.infer(k.op, &call, error);
 }
 
@@ -116,6 +126,8 @@ opw_status_t setUp(Kernel &k, const KernelInfo *info, opw_error_t *error) {
   if (!k.api.ok(kCreateCpuMemoryInfo, static_cast<int>(kArenaAllocator), static_cast<int>(kDefaultMemory), &k.memory))
     return runtime::failOp(error, OPW_E_HOST, k.op, "ONNX Runtime has no memory of the CPU");
   if (opw_status_t s = k.attributes.read(k.op, k.api, kKernelAttributes, info, error))
+    return s;
+  if (opw_status_t s = countTensors(k, info, error))
     return s;
   if (opw_status_t s = checkStatic(k, info, error))
     return s;
@@ -159,16 +171,16 @@ void *allocateFor(void *ctx, int32_t, int32_t, void *, size_t bytes, size_t alig
 }
 void releaseFor(void *ctx, int32_t, int32_t, void *, void *memory) { static_cast<Run *>(ctx)->release(memory); }
 
-/// Type, shape and data of a value. The newer way has no allocation.
-bool viewOf(const Api &api, const Value *value, opw_tensor_t &t, int64_t *dims) {
+/// Type, shape and data of a value; the shape is put into the view where the host does not lend its own.
+bool viewOf(const Api &api, const Value *value, View &view) {
+  int64_t *dims = view.dims;
   int type = kUndefined;
   size_t rank = 0;
   bool good = false;
   if (api.has(25)) {
     const int64_t *shape = nullptr;
     good = api.ok(kTensorReference, value, &type, &shape, &rank) && rank <= OPW_MAX_RANK;
-    for (size_t d = 0; good && d < rank; ++d)
-      dims[d] = shape[d];
+    dims = const_cast<int64_t *>(shape); // of an input: it is not written
   } else {
     TensorInfo *info = nullptr;
     if (!api.ok(kGetTensorTypeAndShape, value, &info))
@@ -180,34 +192,25 @@ bool viewOf(const Api &api, const Value *value, opw_tensor_t &t, int64_t *dims) 
   }
   if (!good)
     return false;
-  describe(t, type, dims, rank);
-  return api.ok(kGetTensorMutableData, const_cast<Value *>(value), &t.data);
+  describe(view.tensor, type, dims, rank);
+  return api.ok(kGetTensorMutableData, const_cast<Value *>(value), &view.tensor.data);
 }
 
 Status *readInputs(Run &run) {
   const Api &api = run.kernel.api;
   const auto *reading = const_cast<const KernelContext *>(run.context);
-  size_t inputs = 0, outputs = 0;
-  if (Status *s = api.call(kKernelContextGetInputCount, reading, &inputs))
-    return s;
-  if (Status *s = api.call(kKernelContextGetOutputCount, reading, &outputs))
-    return s;
-  if (inputs > kMaxTensors || outputs > kMaxTensors)
-    return api.error(kInvalidArgument, "more than 64 inputs or outputs");
-  for (size_t i = 0; i < inputs; ++i) {
+  for (size_t i = 0; i < run.call.input_count; ++i) {
     const Value *value = nullptr;
     if (Status *s = api.call(kKernelContextGetInput, reading, i, &value))
       return s;
-    run.inputPointers[i] = value ? &run.inputs[i] : nullptr;
-    if (value && !viewOf(api, value, run.inputs[i], run.inputDims[i]))
+    run.inputPointers[i] = value ? &run.inputs[i].tensor : nullptr;
+    if (value && !viewOf(api, value, run.inputs[i]))
       return api.error(kInvalidArgument, "an input is no tensor of at most 16 dimensions");
   }
-  for (size_t i = 0; i < outputs; ++i) {
-    describe(run.outputs[i], kUndefined, run.outputDims[i], 0);
-    run.outputPointers[i] = &run.outputs[i];
+  for (size_t i = 0; i < run.call.output_count; ++i) {
+    describe(run.outputs[i].tensor, kUndefined, run.outputs[i].dims, 0);
+    run.outputPointers[i] = &run.outputs[i].tensor;
   }
-  run.call.input_count = static_cast<uint32_t>(inputs);
-  run.call.output_count = static_cast<uint32_t>(outputs);
   return nullptr;
 }
 
@@ -228,20 +231,11 @@ Status *compute(Run &run) {
 
 } // namespace
 
-Run::Run(const Kernel &kernel, KernelContext *context) : kernel(kernel), context(context) {
+Run::Run(const Kernel &kernel, KernelContext *context)
+    : kernel(kernel), context(context),
+      host{sizeof host, 0, this, parallelFor, nullptr, allocateFor, releaseFor, nullptr},
+      call(callOf(kernel, inputPointers, outputPointers, &host)) {
   text[0] = 0;
-  host.struct_size = sizeof host;
-  host.ctx = this;
-  host.parallel_for = parallelFor;
-  host.allocate = allocateFor;
-  host.release = releaseFor;
-  call.struct_size = sizeof call;
-  call.inputs = inputPointers;
-  call.outputs = outputPointers;
-  call.attrs = kernel.attributes.values();
-  call.attr_count = kernel.op->attr_count;
-  call.device_type = OPW_DEVICE_CPU;
-  call.host = &host;
 }
 
 Run::~Run() {
@@ -276,11 +270,11 @@ void Run::release(void *memory) {
 
 Status *Run::makeOutput(size_t i) {
   Value *value = nullptr;
-  if (Status *s = kernel.api.call(kKernelContextGetOutput, context, i, const_cast<const int64_t *>(outputDims[i]),
-                                  static_cast<size_t>(outputs[i].ndim), &value))
+  if (Status *s = kernel.api.call(kKernelContextGetOutput, context, i, const_cast<const int64_t *>(outputs[i].dims),
+                                  static_cast<size_t>(outputs[i].tensor.ndim), &value))
     return s;
   if (value)
-    return kernel.api.call(kGetTensorMutableData, value, &outputs[i].data);
+    return kernel.api.call(kGetTensorMutableData, value, &outputs[i].tensor.data);
   outputPointers[i] = nullptr;
   return nullptr;
 }

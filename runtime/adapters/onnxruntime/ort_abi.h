@@ -56,11 +56,9 @@ enum Slot : uint32_t {
   kKernelInfoGetOutputCount = 231,     // (const KernelInfo *, size_t *out)
   kKernelInfoGetInputTypeInfo = 234,   // (const KernelInfo *, size_t index, TypeInfo **)
 
-  kKernelContextGetInputCount = 88,  // (const KernelContext *, size_t *out)
-  kKernelContextGetOutputCount = 89, // (const KernelContext *, size_t *out)
-  kKernelContextGetInput = 90,       // (const KernelContext *, size_t index, const Value **out)
-  kKernelContextGetOutput = 91,      // (KernelContext *, size_t index, const int64_t *dims, size_t count, Value **out)
-  kKernelContextGetAllocator = 253,  // (const KernelContext *, const MemoryInfo *, Allocator **out), owned
+  kKernelContextGetInput = 90,      // (const KernelContext *, size_t index, const Value **out)
+  kKernelContextGetOutput = 91,     // (KernelContext *, size_t index, const int64_t *dims, size_t count, Value **out)
+  kKernelContextGetAllocator = 253, // (const KernelContext *, const MemoryInfo *, Allocator **out), owned
   kKernelContextParallelFor =
       274, // (const KernelContext *, void (*)(void *, size_t), size_t total, size_t batches, void *)
 

@@ -17,11 +17,6 @@
 namespace opw::ort {
 namespace {
 
-struct View {
-  opw_tensor_t tensor;
-  int64_t dims[OPW_MAX_RANK];
-};
-
 /// Unique, because a name says that two sizes are equal.
 std::atomic<uint32_t> symbols{0};
 
@@ -160,9 +155,9 @@ Status *inferShapes(const CustomOp *self, ShapeInferContext *ctx) {
   call.input_count = static_cast<uint32_t>(inputs);
   call.output_count = op->output_count;
   call.device_type = OPW_DEVICE_CPU;
+  opw_status_t status = attributes.read(op, api, kShapeAttributes, ctx, &error);
   call.attrs = attributes.values();
   call.attr_count = op->attr_count;
-  opw_status_t status = attributes.read(op, api, kShapeAttributes, ctx, &error);
   if (status == OPW_OK && ranks)
     status = runtime::kApi.infer(op, &call, &error);
   bool inferred = status == OPW_OK && ranks;
