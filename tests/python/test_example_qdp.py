@@ -101,7 +101,7 @@ def test_ahead_of_time(example, capfd):
     before = set(ROOT.glob("build/qdp/*"))
     assert example.run("add", "--aot", "-v") == 0
     assert lines(capfd.readouterr().out) == [
-        "  definitions", "  TTIR of sample::elemwise_add_plugin", "  plugin",
+        "  definitions", "  operators", "  TTIR of 3 kernels", "  plugin",
         "add: aot_impl of sample::elemwise_add_plugin, 3 kernels, built in T",
         "add: engine in ONNX Runtime", "  float32 (10, 3, 32, 32) -> (10, 3, 32, 32): T, ok",
     ]  # fmt: skip

@@ -111,10 +111,10 @@ def _build(
     kernels = Kernels(
         [], TtirCache(workspace), sources_key({id(jit): jit for each in traced for jit in each.kernels()}.values())
     )
-    operators = []
-    for each in traced:
-        with clock.stage(f"TTIR of {each.definition.id}"):
-            operators.append(operator(each, kernels))
+    with clock.stage("operators"):
+        operators = [operator(each, kernels) for each in traced]
+    with clock.stage(f"TTIR of {len(kernels.entries)} kernels"):
+        kernels.make_texts()
     request = {
         "opwright": SCHEMA, "library": library.name, "namespace": traced[0].definition.namespace,
         "faces": ["c", "onnxruntime", "tvmffi"], "targets": {"cpu": list(cpu_levels)}, "kernels": kernels.entries, "ops": operators,
@@ -131,7 +131,7 @@ def _build(
                 write_file(workspace / "constants" / f"{name}.bin", array.tobytes())
             write_file(workspace / "request.json", json.dumps(request, indent=1, sort_keys=True) + "\n")
             kernels.cache.write_index()
-        return _package(core, request, workspace, kernels.roots, library, kernels.cache.made, clock, sources)
+        return _package(core, request, workspace, kernels.roots, library, kernels.made, clock, sources)
 
 
 def _replay(source: Path, library: Path, more: Any, clock: Clock, sources: Path | None) -> Report:

@@ -14,6 +14,7 @@ import numpy as np
 from opwright import ttir
 from opwright.dtypes import BY_NAME
 from opwright.expressions import Expr, Name, Num, Op, show
+from opwright.forked import run_all
 from opwright.plugin.definition import INTERNAL, MAX_RANK
 from opwright.plugin.launch import Argument, Fill, Launch, SizesKnown, Variant, guards, integer_type, variants
 from opwright.plugin.paths import Leaf, Requirement, all_of
@@ -31,7 +32,6 @@ class TtirCache:
         self.workspace = workspace
         self._old: dict[str, str] = {}  # path by key
         self._new: dict[str, str] = {}
-        self.made = 0
         if workspace is not None:
             try:
                 found = json.loads((workspace / self._INDEX).read_text())
@@ -40,21 +40,17 @@ class TtirCache:
             if isinstance(found, dict):
                 self._old = {key: path for key, path in found.items() if self._is_ours(path)}
 
-    def get(self, key: str, path: str, make: Callable[[], str]) -> str:
-        """The text for a key, from the workspace where it has it; of an empty key it is always made. `path` is where it will be."""
-        text = self._read(key) if key else None
-        if text is None:
-            text = make()
-            self.made += 1
+    def note(self, key: str, path: str, text: str) -> None:
+        """A text of this build, and where it will be. One with an empty key is not found again."""
         self._new[f"{key or path}.{hashlib.sha256(text.encode()).hexdigest()}"] = path
-        return text
 
     def _is_ours(self, path: Any) -> bool:
         """Whether it is the name of a text in the workspace, and not of another file."""
         parts = Path(path).parts if isinstance(path, str) else ()
         return len(parts) == 2 and ".." not in parts and not Path(path).is_absolute() and path.endswith(".ttir")
 
-    def _read(self, key: str) -> str | None:
+    def find(self, key: str) -> str | None:
+        """The text for a key, where the workspace has it."""
         for full, path in self._old.items():
             made_of, _, digest = full.partition(".")
             if made_of != key or self.workspace is None:
@@ -75,15 +71,26 @@ class TtirCache:
 
 
 @dataclass
+class _Text:
+    """The TTIR of a kernel."""
+
+    path: str  # in the workspace
+    key: str  # of all that it depends on; empty where that is not known
+    make: Callable[[], str]
+
+
+@dataclass
 class Kernels:
-    """The kernels of a library: a text for each, shared by launches that are alike."""
+    """The kernels of a library, shared by launches that are alike. Their texts are there after `make_texts`."""
 
     roots: list[Path]
     cache: TtirCache
     sources: str = ""  # what all texts depend on: ttir.sources_key
     entries: list[dict[str, Any]] = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=dict)  # by path in the workspace
+    made: int = 0  # texts that the workspace did not have
     constants: dict[str, np.ndarray] = field(default_factory=dict)  # by id
+    _wanted: list[_Text] = field(default_factory=list)  # of the entries, in their order
     _ids: dict[Any, str] = field(default_factory=dict)
 
     def add_constant(self, array: np.ndarray) -> str:
@@ -120,19 +127,30 @@ class Kernels:
         made_of = repr((self.sources, ttir.source_key(launch.kernel), launch.file.name, *key[1:]))
         # of an object that has no text, the next build cannot know whether it is the same
         lasting = all(isinstance(each, str) for each in constants.values())
-        text = self.cache.get(
-            hashlib.sha256(made_of.encode()).hexdigest() if lasting else "", path,
+        self._wanted.append(_Text(
+            path, hashlib.sha256(made_of.encode()).hexdigest() if lasting else "",
             lambda: ttir.make_ttir(
                 launch.kernel, signature, launch.constants, divisible, roots=[launch.file.parent], **launch.options
             ),
-        )  # fmt: skip
-        self.texts[path] = text
+        ))  # fmt: skip
         self._ids[key] = f"{op}.{launch.name}.{number}"
         self.entries.append({
             "id": self._ids[key], "name": launch.name, "file": launch.file.name, "line": ttir.def_line(launch.kernel), "ttir": path,
-            "sha256": hashlib.sha256(text.encode()).hexdigest(), "params": params,
+            "params": params,
         })  # fmt: skip
         return self._ids[key]
+
+    def make_texts(self) -> None:
+        """Makes the texts that the workspace does not have, side by side."""
+        known = [self.cache.find(text.key) if text.key else None for text in self._wanted]
+        missing = [text.make for text, old in zip(self._wanted, known, strict=True) if old is None]
+        made = iter(run_all(missing))
+        self.made = len(missing)
+        for entry, wanted, old in zip(self.entries, self._wanted, known, strict=True):
+            text = next(made) if old is None else old
+            self.texts[wanted.path] = text
+            self.cache.note(wanted.key, wanted.path, text)
+            entry["sha256"] = hashlib.sha256(text.encode()).hexdigest()
 
 
 def _triton_type(argument: Argument, variant: Variant) -> str:

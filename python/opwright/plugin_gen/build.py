@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from opwright.errors import InputError
+from opwright.forked import run_all
 from opwright.plugin_gen.config import load_config
 from opwright.plugin_gen.functional import functional_source
 from opwright.plugin_gen.request import LIBRARY, Plan, build_request, compile_variant, kernel_path, plan_kernels
@@ -68,11 +69,10 @@ def _build(
     core: Any, workspace: Path, plans: Sequence[Plan], namespace: str, cpu_levels: Sequence[str], clock: Clock,
     sources: Path | None,
 ) -> Report:  # fmt: skip
-    texts: dict[str, str] = {}
-    for plan in plans:
-        with clock.stage(f"TTIR of {plan.name} ({len(plan.variants)} variants)"):
-            for i, variant in enumerate(plan.variants):
-                texts[kernel_path(plan, i)] = compile_variant(plan, variant)
+    wanted = [(plan, i) for plan in plans for i in range(len(plan.variants))]
+    with clock.stage(f"TTIR of {len(plans)} kernels ({len(wanted)} variants)"):
+        made = run_all([lambda plan=plan, i=i: compile_variant(plan, plan.variants[i]) for plan, i in wanted])
+    texts = {kernel_path(plan, i): text for (plan, i), text in zip(wanted, made, strict=True)}
     request = build_request(plans, texts, namespace, cpu_levels)
     functional = functional_source(plans, namespace)
     output = workspace / "output"
