@@ -1,7 +1,7 @@
 # What the wheel carries below opwright/: the extension modules, the runtime archive that plugins link, AOTInductor's
 # launcher, the public headers, the CMake package, notices.
 if(TARGET _core)
-  install(TARGETS _core _host LIBRARY DESTINATION opwright)
+  install(TARGETS _core _plugins LIBRARY DESTINATION opwright)
 endif()
 if(TARGET opwright_runtime)
   install(TARGETS opwright_runtime ARCHIVE DESTINATION opwright/lib)

@@ -15,7 +15,7 @@ from opwright import ttir
 from opwright.diagnostics import render, source_line
 from opwright.dtypes import BY_NAME, DTYPES
 from opwright.errors import InputError
-from opwright.plugin_gen.config import run_file
+from opwright.user_files import run_file
 from opwright.workspace import import_core
 
 _TYPE = re.compile(r"(\*?)(\w+)(?::(\d+))?")

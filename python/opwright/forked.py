@@ -88,8 +88,9 @@ def _no_interrupt() -> Iterator[None]:
 def _fork(functions: Sequence[Callable[[], Result]], queue: int) -> tuple[int, int]:
     place, end = os.pipe()
     with warnings.catch_warnings():
-        # Python 3.12 warns of threads, whose locks a child may find taken. It takes none of theirs.
+        # Python 3.12, and JAX, warn of threads, whose locks a child may find taken. It takes none of theirs.
         warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", RuntimeWarning)
         process = os.fork()
     if process:
         os.close(end)

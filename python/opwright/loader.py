@@ -7,7 +7,7 @@
 Inputs go by position or name, attributes by name. Arrays are NumPy's, torch's CPU tensors, or anything with `__dlpack__`;
 outputs are torch tensors where the inputs are, else NumPy arrays. Nothing is copied or converted.
 
-The operators come from the library's tables; a call goes through `opwright._host`, which holds no compiler. Unlike a
+The operators come from the library's tables; a call goes through `opwright._plugins`, which holds no compiler. Unlike a
 generated functional.py, this needs Opwright to be installed.
 """
 
@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from opwright import _host
+from opwright import _plugins
 from opwright.dtypes import DTYPES, DType
 from opwright.native import PluginError, library_address, numpy_dtype, open_library
 from opwright.programs import shape
@@ -94,7 +94,7 @@ class Attribute:
     list_length: int
 
 
-class Op(_host.Operator):
+class Op(_plugins.Operator):
     """One operator. Call it with its inputs in order and its attributes by keyword.
 
     `out=` takes memory for the outputs: an array, or a tuple with an array, None (a new one) or, for an optional output,
@@ -261,7 +261,7 @@ class Library:
     def __init__(self, path: str | os.PathLike[str], sealed: bool = True) -> None:
         self.path = os.path.abspath(os.fspath(path))
         self._address = library_address(open_library(self.path, sealed))
-        self.tables = _host.tables(self._address)
+        self.tables = _plugins.tables(self._address)
         self.name, self.producer = self.tables["name"], self.tables["producer"]
         self.abi = self.tables["abi_major"], self.tables["abi_minor"]
         self._ops: dict[str, Op] = {}
@@ -282,7 +282,7 @@ class Library:
         return len(self._tables)
 
     def items(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Names as iteration gives them, each with the operator's table: what `_host.tables` says."""
+        """Names as iteration gives them, each with the operator's table: what `_plugins.tables` says."""
         return iter(self._tables.items())
 
     def __contains__(self, name: object) -> bool:
@@ -337,7 +337,7 @@ def dtype_number(name: str) -> int:
     return _NUMBERS[name]
 
 
-# ---- what opwright._host asks for when something is rare
+# ---- what opwright._plugins asks for when something is rare
 
 
 def _make_error(status: int, text: str, op: str) -> PluginError:
@@ -447,7 +447,7 @@ def _plain_dtypes() -> dict[int, np.dtype]:
     return found
 
 
-_host.set_up(
+_plugins.set_up(
     np.ndarray, np.bool_, _numpy_functions(), _plain_dtypes(), _NUMBERS, _make_error, _find_dtype, _numpy_dtype, _host_value,
     _unreadable, _empty, _changed,
 )  # fmt: skip

@@ -26,7 +26,7 @@ Program = list[tuple[str, int, int, int]]
 
 
 def infix(program: Program | None, op: dict[str, Any], *, inline: bool = True) -> str:
-    """The program of an op, which is a dict of `_host.tables`, as text. Vars have no names in a library: they are written
+    """The program of an op, which is a dict of `_plugins.tables`, as text. Vars have no names in a library: they are written
     out, or as v0, v1... with `inline=False`. An absent program is an empty text."""
     return _tree(program, op, inline)[0] if program else ""
 

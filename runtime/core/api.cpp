@@ -246,11 +246,12 @@ opw_status_t beginCall(Frame &frame, const opw_op_t *op, const opw_call_t *call,
   return writeOutputs(frame, error);
 }
 
-opw_status_t finishCall(Frame &frame, opw_error_t *error) {
+opw_status_t finishCall(Frame &frame, const opw_plan_t **plan, opw_error_t *error) {
   Selection chosen;
   opw_status_t status;
   if ((status = bindMade(frame, error)) || (status = selectPlan(frame, *frame.state, &chosen, error)))
     return status;
+  *plan = chosen.plan;
   return runPlan(frame, *chosen.plan, error);
 }
 

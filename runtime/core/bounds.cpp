@@ -8,6 +8,7 @@
 #include "core/instructions.h"
 #include "core/interval.h"
 #include "core/program.h"
+#include "core/resolve.h"
 #include "core/run.h"
 #include "core/select.h"
 

@@ -1,4 +1,4 @@
-// Runs a plan: workspace, launches, arguments, guards.
+// Runs a plan: its workspace and its launches, phase by phase.
 #pragma once
 
 #include "core/error.h"
@@ -6,8 +6,6 @@
 #include "core/select.h"
 
 namespace opw::runtime {
-
-constexpr uint32_t kMaxBuffers = 64; ///< of one plan
 
 /// Bytes of workspace that a plan needs for a bound frame. Buffers follow each other, each aligned to 64 at least.
 opw_status_t workspaceBytes(const Frame &frame, const opw_plan_t &plan, uint64_t *bytes, opw_error_t *error);

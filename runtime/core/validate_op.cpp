@@ -1,5 +1,6 @@
 #include "core/dtype.h"
 #include "core/frame.h"
+#include "core/resolve.h"
 #include "core/run.h"
 #include "core/validate.h"
 

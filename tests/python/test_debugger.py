@@ -137,7 +137,7 @@ def test_every_program_stops_at_a_line_that_became_several_loops(program):
                        .replace("BLOCK=128", "BLOCK=1024"))  # fmt: skip
     stop = f"break program.py:{line_of('tl.exp')}"
     script = "python gdb.events.stop.connect(lambda e: [gdb.execute(c) for c in ('up', 'print program_id_0')])"
-    out = gdb(program, stop, script, "run", *["continue"] * 400)
+    out = gdb(program, stop, script, "run", *["continue"] * 800)
     assert set(re.findall(r"^\$\d+ = (\d)$", out, re.MULTILINE)) == set("01234")
 
 

@@ -47,6 +47,12 @@ def tree(tmp_path):
         path.write_text(text)
 
     write("tools/dev/layers.txt", TABLE)
+    write("tools/dev/python_layers.txt", "base -> [errors]\ncommands -> base [cli tools]\n")
+    write("python/opwright/__init__.py", "from opwright.cli import main\n")
+    write("python/opwright/errors.py", "import sys\nfrom opwright import _core, __version__\n")
+    write("python/opwright/cli.py", "from opwright.errors import Error\nfrom opwright.tools import run\n")
+    write("python/opwright/tools/__init__.py", "def late():\n    import opwright.tools.run\n")
+    write("python/opwright/tools/run.py", "from opwright import errors\n")
     write("include/opwright/plugin.h", "#include <stdint.h>\n")
     write("src/support/text.h", "#include <string>\n")
     write("src/ir/module.h", '#include "support/text.h"\n')
@@ -84,6 +90,13 @@ def test_a_tree_that_follows_the_table_passes(tree):
         ),
         ("src/other/new.h", "", "lies in no folder of tools/dev/layers.txt"),
         ("src/ir/extra.cpp", "", "src/ir/extra.cpp: not listed in src/ir/CMakeLists.txt"),
+        (
+            "python/opwright/errors.py",
+            "def late():\n    from opwright.tools import run",
+            "errors.py:2: base imports tools.run of commands, but may use only: nothing",
+        ),
+        ("python/opwright/errors.py", "import opwright.cli", "base imports cli of commands, but may use only: nothing"),
+        ("python/opwright/new.py", "", "new.py: lies in no layer of tools/dev/python_layers.txt"),
     ],
 )
 def test_each_kind_of_violation_is_found(tree, name, text, expected):

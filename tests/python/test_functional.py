@@ -16,7 +16,7 @@ import opwright
 from opwright import native
 from opwright.native import Input, Parameter, PluginError
 from opwright.plugin_gen import build
-from opwright.plugin_gen.config import run_file
+from opwright.user_files import run_file
 
 
 @pytest.fixture(scope="module")

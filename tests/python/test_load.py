@@ -697,30 +697,30 @@ def test_the_page(root, path, tmp_path):
 
 
 def test_the_extension_links_no_compiler():
-    from opwright import _host
+    from opwright import _plugins
 
-    file = Path(_host.__file__)
+    file = Path(_plugins.__file__)
     assert file.stat().st_size < 2_000_000
     needed = subprocess.run(["readelf", "-d", file], capture_output=True, text=True, check=True).stdout
     assert not re.search(r"NEEDED.*(LLVM|python|torch|triton)", needed)
 
 
 def test_numpys_layout_is_that_of_its_headers(root, tmp_path):
-    """What python/bindings/host/numpy_abi.h says, against the headers of this NumPy."""
+    """What python/bindings/plugins/numpy_abi.h says, against the headers of this NumPy."""
     source = tmp_path / "layout.cpp"
     source.write_text(
         '#include <Python.h>\n#include <numpy/arrayobject.h>\n#include "numpy_abi.h"\n'
-        "using A = opw::host::numpy::Array; using B = PyArrayObject_fields;\n"
+        "using A = opw::plugins::numpy::Array; using B = PyArrayObject_fields;\n"
         "#define SAME(a, b) static_assert(offsetof(A, a) == offsetof(B, b))\n"
         "SAME(data, data); SAME(nd, nd); SAME(dimensions, dimensions); SAME(strides, strides); SAME(base, base);\n"
         "SAME(descr, descr); SAME(flags, flags);\n"
-        "static_assert(opw::host::numpy::kCContiguous == NPY_ARRAY_C_CONTIGUOUS);\n"
-        "static_assert(opw::host::numpy::kWriteable == NPY_ARRAY_WRITEABLE);\n"
+        "static_assert(opw::plugins::numpy::kCContiguous == NPY_ARRAY_C_CONTIGUOUS);\n"
+        "static_assert(opw::plugins::numpy::kWriteable == NPY_ARRAY_WRITEABLE);\n"
         "auto slot() { return &PyArray_NewFromDescr; }\n"
     )
     import sysconfig
 
-    includes = [f"-I{root / 'python/bindings/host'}", f"-I{np.get_include()}", f"-I{sysconfig.get_path('include')}"]
+    includes = [f"-I{root / 'python/bindings/plugins'}", f"-I{np.get_include()}", f"-I{sysconfig.get_path('include')}"]
     subprocess.run(["c++", "-std=c++20", "-fsyntax-only", "-w", *includes, source], check=True)
     api = (Path(np.get_include()) / "numpy/__multiarray_api.h").read_text()
     assert re.search(r"#define PyArray_NewFromDescr \\\s+.*?PyArray_API\[94\]\)", api, re.DOTALL)
@@ -730,7 +730,7 @@ def test_dlpacks_layout_is_that_of_torchs_header(root, tmp_path):
     header = Path(torch.__file__).parent / "include/ATen/dlpack.h"
     source = tmp_path / "layout.cpp"
     source.write_text(
-        f'#include "{header}"\n#include <cstddef>\n#include "dlpack_abi.h"\nusing namespace opw::host::dlpack;\n'
+        f'#include "{header}"\n#include <cstddef>\n#include "dlpack_abi.h"\nusing namespace opw::plugins::dlpack;\n'
         "#define SAME(a, b, c, d) static_assert(offsetof(a, b) == offsetof(c, d))\n"
         "SAME(Managed, flags, DLManagedTensorVersioned, flags); SAME(Managed, tensor, DLManagedTensorVersioned, dl_tensor);\n"
         "SAME(Managed, deleter, DLManagedTensorVersioned, deleter);\n"
@@ -740,5 +740,5 @@ def test_dlpacks_layout_is_that_of_torchs_header(root, tmp_path):
         "SAME(Exchange, viewOf, DLPackExchangeAPI, dltensor_from_py_object_no_sync);\n"
         "static_assert(sizeof(Exchange) == sizeof(DLPackExchangeAPI) && kReadOnly == DLPACK_FLAG_BITMASK_READ_ONLY);\n"
     )
-    includes = [f"-I{root / 'python/bindings/host'}", f"-I{root / 'include'}", "-DTORCH_HEADER"]
+    includes = [f"-I{root / 'python/bindings/plugins'}", f"-I{root / 'include'}", "-DTORCH_HEADER"]
     subprocess.run(["c++", "-std=c++20", "-fsyntax-only", "-w", *includes, source], check=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -272,6 +273,63 @@ def test_many_runs_at_once(library: Path) -> None:
     for t in threads:
         t.join()
     assert not bad
+
+
+def at(address: int, values: np.ndarray) -> np.ndarray:
+    """The same elements, at an address that is this many bytes behind a multiple of 64."""
+    memory = np.empty(values.nbytes + 128, np.uint8)
+    start = -memory.ctypes.data % 64 + address
+    array = memory[start : start + values.nbytes].view(values.dtype).reshape(values.shape)
+    array[...] = values
+    return array
+
+
+def test_calls_after_the_first_take_what_is_right_for_them(tmp_path: Path) -> None:
+    """A node keeps what its first calls were resolved to: other sizes and addresses must not get it."""
+    fast = kernel_object(
+        "add.fast", ADD % {"c": "float", "bias": 100}, [(True, "f32")] * 3 + [(False, "i32"), (False, "f32")], tmp_path
+    )
+    op = add_op()
+    op["valid"] = "numel(x) == numel(y) and numel(x) != 5"
+    op["plans"][0]["launches"][0]["variants"].insert(
+        0, {"kernel": "add.fast", "guards": ["arg 0..2 % 64 == 0", "arg 3 % 16 == 0"]}
+    )
+    library = package(tmp_path, [op], [*add_objects(tmp_path), fast])
+    opened = session(model([add_node()], {"x": ("f32", ["n"]), "y": ("f32", ["m"])}, ["out"]), library)
+    random = np.random.default_rng(1)
+
+    def check(n: int, address: int) -> None:
+        values = np.random.default_rng(n + address).random((2, n), np.float32)
+        x, y = at(address, values[0]), at(0, values[1])
+        fast = address % 64 == 0 and n % 16 == 0
+        np.testing.assert_allclose(opened.run(None, {"x": x, "y": y})[0], x + y + (100 if fast else 0), rtol=1e-6)
+
+    for n, address in [
+        (16, 0),
+        (16, 0),
+        (16, 4),
+        (16, 64),
+        (16, 4),
+        (17, 0),
+        (17, 4),
+        (17, 0),
+        (0, 0),
+        (0, 0),
+        (1, 4),
+        (1, 0),
+    ]:
+        check(n, address)
+    for _ in range(300):
+        check(int(random.choice([0, 1, 4, 16, 17, 32, 48, 64, 100])), int(random.choice([0, 4, 32])))
+    for _ in range(3):
+        with pytest.raises(Exception, match="x and y must have the same number of elements"):
+            opened.run(None, {"x": np.zeros(5, np.float32), "y": np.zeros(5, np.float32)})
+        with pytest.raises(Exception, match="x and y must have the same number of elements"):
+            opened.run(None, {"x": np.zeros(16, np.float32), "y": np.zeros(17, np.float32)})
+        check(16, 0)
+    opened = session(model([add_node()], {"x": ("f32", ["n"]), "y": ("f32", ["m"])}, ["out"]), library)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(check, [16, 17, 64, 3, 16, 32, 4, 16] * 20, [0, 4, 0, 32] * 40))
 
 
 def test_libraries_share_a_domain(library: Path, tmp_path: Path) -> None:

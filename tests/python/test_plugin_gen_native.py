@@ -16,8 +16,8 @@ from plugin_gen_kit import ADD, SCALE, write_config
 import opwright
 from opwright.native import open_library
 from opwright.plugin_gen.build import plugin_gen
-from opwright.plugin_gen.config import run_file
 from opwright.sealing import seal_library
+from opwright.user_files import run_file
 
 MATRIX_KERNEL = """
 

@@ -19,8 +19,9 @@ from opwright import _core
 from opwright.dtypes import DTYPES
 from opwright.plugin.build import build as build_definitions
 from opwright.plugin_gen.build import plugin_gen
-from opwright.plugin_gen.config import load_config, run_file
+from opwright.plugin_gen.config import load_config
 from opwright.plugin_gen.request import build_request, kernel_path, plan_kernels
+from opwright.user_files import run_file
 
 HEAD = "import triton\nimport triton.language as tl\nfrom helper import twice\n\n"
 

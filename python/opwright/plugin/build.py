@@ -21,8 +21,8 @@ from opwright.plugin import uses
 from opwright.plugin.definition import Definition, all_registered, collected
 from opwright.plugin.request import Kernels, TtirCache, constant_entry, operator
 from opwright.plugin.trace import trace
-from opwright.plugin_gen.config import run_file
 from opwright.ttir import sources_key
+from opwright.user_files import run_file
 from opwright.workspace import CPU_LEVELS, Clock, Progress, import_core, locked, run_core_timed, write_file, writing
 
 SCHEMA = 1

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from opwright.dtypes import DType
 from opwright.errors import InputError
-from opwright.expressions import Dim, Expr, Item, Name, Op, show
-from opwright.plugin import paths
-from opwright.plugin.attributes import symbol, value_of
+from opwright.expressions import Expr, Item, Name, Op, show
+from opwright.plugin.attributes import value_of
 from opwright.plugin.combinations import AutoTuneCombination, Combination, merge
-from opwright.plugin.definition import Definition, Input, call, conditions, default_names
+from opwright.plugin.definition import Definition, call, conditions
 from opwright.plugin.launch import Fill, Launch, SizesKnown
-from opwright.plugin.paths import Explored, Leaf, Option, Requirement, explore
+from opwright.plugin.paths import Explored, Leaf, Requirement, explore
 from opwright.plugin.quick import as_launch, compiling
-from opwright.plugin.shapes import merge as merge_shapes
+from opwright.plugin.registered import Registered, least_ranks, merge_outputs, run_register, stand_ins
 from opwright.plugin.shapes import rank_of
 from opwright.plugin.symbolic import COUNTED, as_int
 from opwright.plugin.tensors import (
@@ -25,9 +24,7 @@ from opwright.plugin.tensors import (
     TensorDesc,
     TensorList,
     Workspace,
-    input_desc,
     number_of,
-    sizes,
     workspaces,
 )
 
@@ -78,27 +75,6 @@ class Traced:
         return [step.kernel for plan in plans for step in plan.steps if isinstance(step, Launch)]
 
 
-@dataclass
-class _Registered:
-    outputs: list[TensorDesc]
-    sizes: list[Size]
-    required: list[tuple[Expr, str]]
-
-    def kinds(self) -> list[Any]:
-        """What must be the same for all calls."""
-        return [(o.name, o.element, o.same_as, o.alias_of, isinstance(o, SizeTensor)) for o in self.outputs] + [
-            self.sizes
-        ]
-
-    def facts(self) -> list[Any]:
-        """All that is said."""
-        return [
-            *self.kinds(),
-            [o.shape_expr.slices for o in self.outputs],
-            [(show(e), text) for e, text in self.required],
-        ]
-
-
 class Known:
     """Values that are known when an operator is built, for questions of a path."""
 
@@ -133,13 +109,13 @@ def trace(definition: Definition) -> Traced:
         )  # fmt: skip
     known = Known(definition)
     try:
-        registered = explore(lambda: _register(definition), known, same=_Registered.facts)
-        least_ranks = _least_ranks(definition, registered.leaves)
-        outputs = _merge_outputs(definition, registered.leaves)
+        registered = explore(lambda: run_register(definition), known, same=Registered.facts)
+        ranks = least_ranks(definition, registered.leaves)
+        outputs = merge_outputs(definition, registered.leaves)
         for output in outputs:  # shapes of several paths in one read the axes of all
             if output.shape_expr.any_rank:
                 tensor, shape = output.shape_expr.tensor.partition("[")[0], output.shape_expr
-                least_ranks[tensor] = max(least_ranks.get(tensor, 0), shape.first + shape.last)
+                ranks[tensor] = max(ranks.get(tensor, 0), shape.first + shape.last)
         combinations = _combinations(definition, outputs, known)
         requirements = _required(registered)
         tactics: dict[int, list[Tactic]] = {}
@@ -151,7 +127,7 @@ def trace(definition: Definition) -> Traced:
         raise e.at(f"{definition.where}: {definition.id}") from None
     requirements += _common([tactic for row in tactics.values() for tactic in row])
     return Traced(definition, outputs, registered.leaves[0].result.sizes, list(dict.fromkeys(requirements)), combinations, tactics,
-                  _cost(definition, outputs, known), least_ranks)  # fmt: skip
+                  _cost(definition, outputs, known), ranks)  # fmt: skip
 
 
 def _required(explored: Explored[Any]) -> list[Requirement]:
@@ -167,128 +143,6 @@ def _common(tactics: Sequence[Tactic]) -> list[Requirement]:
     for tactic in tactics:
         tactic.requirements = [each for each in dict.fromkeys(tactic.requirements) if each not in common]
     return common
-
-
-def _values(
-    definition: Definition, types: Mapping[str, DType] | None = None, **more: Any
-) -> Mapping[str, Callable[[], Any]]:
-    """What stands for the inputs and attributes; `types` are those of a combination."""
-    values: dict[str, Callable[[], Any]] = {}
-    for tensor in definition.inputs:
-        make = _tensors if tensor.variadic else _input
-        values[tensor.name] = lambda make=make, tensor=tensor: make(tensor, types and types[tensor.name])  # type: ignore[misc]
-    for name, attribute in definition.attributes.items():
-        values[name] = lambda attribute=attribute: symbol(attribute)  # type: ignore[misc]
-    for name, value in more.items():
-        values[name] = lambda value=value: value  # type: ignore[misc]
-    return values
-
-
-def _tensors(tensor: Input, dtype: DType | None) -> TensorList:
-    return TensorList(tensor.name, tensor.counts, lambda i: _desc(tensor, f"{tensor.name}[{i}]", dtype))
-
-
-def _desc(tensor: Input, name: str, dtype: DType | None) -> TensorDesc:
-    desc = input_desc(name, tensor.rank, dtype)
-    desc.host, desc.strided = tensor.host, tensor.strided
-    return desc
-
-
-def _input(tensor: Input, dtype: DType | None) -> TensorDesc | None:
-    if tensor.optional:
-        there = Op("present", (Name(tensor.name),))
-        options = [Option(True, there), Option(False, Op("not", (there,)))]
-        if not paths.ask(f"presence of {tensor.name}", lambda: options):
-            return None
-    return _desc(tensor, tensor.name, dtype)
-
-
-# -- register
-
-
-def _register(definition: Definition) -> _Registered:
-    with conditions() as required, sizes() as found_sizes:
-        found = call(definition, definition.register, _values(definition))
-    outputs = list(found) if isinstance(found, (tuple, list)) else [found]
-    for output in outputs:
-        if not isinstance(output, TensorDesc) or output.name:
-            raise InputError(
-                f"register returned {output!r}, expected a TensorDesc of its own for each output",
-                where=definition.where, hint="x.like(), or opwright.plugin.from_shape_expr((n, m), dtype)",
-            )  # fmt: skip
-    twice = [output for i, output in enumerate(outputs) if any(output is other for other in outputs[:i])]
-    if twice:
-        raise InputError("register returned one TensorDesc twice, expected one of its own for each output",
-                         where=definition.where, hint="x.like() for each")  # fmt: skip
-    for output in outputs:
-        if any(tensor.name == output.alias_of and tensor.strided for tensor in definition.inputs):
-            raise InputError(
-                f"the input {output.alias_of!r} is strided and changed in place, expected one or the other: outputs are row-major",
-                where=definition.where,
-            )
-    names = definition.output_names or default_names(len(outputs))
-    if len(names) != len(outputs) or len(set(names)) != len(names) or set(names) & {i.name for i in definition.inputs}:
-        raise InputError(
-            f"the outputs are named {', '.join(names)}, expected {len(outputs)} names of their own",
-            where=definition.where,
-        )
-    for name, output in zip(names, outputs, strict=True):
-        output.name = name
-        output.shape_expr.name = name
-        if not output.shape_expr.any_rank:
-            list(output.shape_expr)  # each is set
-    unwritten = [size.name for size in found_sizes if not any(_is_of(output, size) for output in outputs)]
-    if unwritten:
-        raise InputError("a size_tensor is no output, expected register to return it: a kernel writes the size there",
-                         where=definition.where)  # fmt: skip
-    return _Registered(outputs, found_sizes, required)
-
-
-def _is_of(output: TensorDesc, size: Size) -> bool:
-    return isinstance(output, SizeTensor) and output.size == size
-
-
-def _merge_outputs(definition: Definition, leaves: Sequence[Leaf[_Registered]]) -> list[TensorDesc]:
-    """The outputs of all paths in one: their sizes depend on the paths' conditions."""
-    first = leaves[0].result
-    if any(leaf.result.kinds() != first.kinds() for leaf in leaves):
-        raise InputError(
-            "register returns outputs of different numbers, types or aliases for different calls, expected the same but for sizes",
-            where=definition.where,
-        )
-    for i, output in enumerate(first.outputs):
-        shapes = [(leaf.condition, leaf.result.outputs[i].shape_expr) for leaf in leaves]
-        output.shape_expr = merge_shapes(shapes, f"the output {output.name!r}")
-        output.shape_expr.name = output.name
-    return first.outputs
-
-
-def _least_ranks(definition: Definition, leaves: Sequence[Leaf[_Registered]]) -> dict[str, int]:
-    """What inputs of any rank must have: register reads these axes whatever the call is."""
-    least = {}
-    for tensor in definition.inputs:
-        if tensor.rank is None:
-            least[tensor.name] = min(_rank_read(leaf.result, tensor.name) for leaf in leaves)
-    return least
-
-
-def _rank_read(registered: _Registered, tensor: str) -> int:
-    shapes = [output.shape_expr for output in registered.outputs]
-    kept = [shape.first + shape.last for shape in shapes if shape.tensor == tensor]
-    sizes = [size.expr for shape in shapes for size in (*shape.head, *shape.tail)]
-    tests = [test for test, _ in registered.required]
-    return max([0, *kept, *(_rank_needed(expr, tensor) for expr in (*sizes, *tests))])
-
-
-def _rank_needed(expr: Expr, tensor: str) -> int:
-    """The rank without which an expression has no value."""
-    if isinstance(expr, Dim):
-        needed = -expr.axis if expr.axis < 0 else expr.axis + 1
-        return needed if expr.tensor == tensor else 0
-    if not isinstance(expr, Op):
-        return 0
-    evaluated = expr.args[:1] if expr.op == "select" else expr.args
-    return max((_rank_needed(argument, tensor) for argument in evaluated), default=0)
 
 
 # -- autotune
@@ -344,7 +198,7 @@ def _of_model(definition: Definition, types: Sequence[DType], outputs: Sequence[
 def _rows(
     definition: Definition, autotune: Callable, outputs: Sequence[TensorDesc], names: Sequence[str]
 ) -> list[Combination]:
-    found = call(definition, autotune, _values(definition, outputs=tuple(outputs)))
+    found = call(definition, autotune, stand_ins(definition, outputs=tuple(outputs)))
     wrong = [each for each in found or [] if not isinstance(each, AutoTuneCombination)]
     if not found or wrong:
         raise InputError(f"autotune returned {wrong[0] if wrong else found!r}, expected a list of AutoTuneCombination",
@@ -377,13 +231,13 @@ def _tactics(definition: Definition, row: Combination, tactic: int, known: Known
 
 def _plan(definition: Definition, row: Combination, tactic: int) -> Plan:
     assert definition.aot_impl
-    registered = _register(definition)
+    registered = run_register(definition)
     names = [*(tensor.name for tensor in definition.inputs), *(output.name for output in registered.outputs)]
     types = dict(zip(names, row.types, strict=True))
     outputs = tuple(registered.outputs)
     for output in outputs:
         output.element = types[output.name]
-    values = _values(definition, types, outputs=outputs, tactic=tactic)
+    values = stand_ins(definition, types, outputs=outputs, tactic=tactic)
     with workspaces() as spaces, conditions() as required, compiling(definition.aot_impl):
         found = call(definition, definition.aot_impl, values)
         if isinstance(found, tuple) and len(found) == 4 and isinstance(found[0], str):
@@ -409,7 +263,7 @@ def _plan(definition: Definition, row: Combination, tactic: int) -> Plan:
     return Plan(steps, spaces, required)
 
 
-def _check_counting(definition: Definition, registered: _Registered, steps: Sequence[Any]) -> None:
+def _check_counting(definition: Definition, registered: Registered, steps: Sequence[Any]) -> None:
     """That counted sizes are written before they are used, and that what is filled is no input."""
     inputs = {tensor.name for tensor in definition.inputs}
     written: set[str] = set()
@@ -444,7 +298,7 @@ def _cost(definition: Definition, outputs: Sequence[TensorDesc], known: Known) -
         return None
     function = definition.cost
     leaves = explore(
-        lambda: call(definition, function, _values(definition, outputs=tuple(outputs))), known, same=repr
+        lambda: call(definition, function, stand_ins(definition, outputs=tuple(outputs))), known, same=repr
     ).leaves
     for leaf in leaves:
         if not isinstance(leaf.result, tuple) or len(leaf.result) != 2:

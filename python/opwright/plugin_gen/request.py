@@ -17,11 +17,12 @@ from opwright import ttir
 from opwright.dtypes import DType
 from opwright.errors import InputError
 from opwright.expressions import Expr, Interval, Name, Num, interval, show
-from opwright.plugin_gen.config import run_file, where
+from opwright.plugin_gen.config import where
 from opwright.plugin_gen.core import ArgType, Argument, Constexpr, KernelMetaData, ParamArg
 from opwright.plugin_gen.expressions import lower, parse, resolve
 from opwright.plugin_gen.rules import Shapes, is_integer_scalar, parse_rules, scalar_value, similar, solve
 from opwright.plugin_gen.variants import Variant, variants
+from opwright.user_files import run_file
 
 LIBRARY = "libtriton_plugins.so"
 SCHEMA = 1

@@ -2,7 +2,9 @@
 #pragma once
 
 #include "adapters/onnxruntime/ort_abi.h"
-#include "core/frame.h"
+#include "core/prepared.h"
+
+#include <atomic>
 
 namespace opw::ort {
 
@@ -77,13 +79,23 @@ void fillCallbacks(Operator &op, uint32_t number);
 
 constexpr uint32_t kMaxTensors = 64; // inputs, and outputs, of one node
 
-/// A node of a session. Not changed after it is made: sessions run it from any number of threads.
+/// A node of a session, which runs from any number of threads. What changes after it is made is what it knows of its
+/// calls.
 struct Kernel {
   Api api;
   const opw_op_t *op;
   MemoryInfo *memory;               // the CPU's
   uint32_t inputCount, outputCount; // of the node
   Attributes attributes;
+
+  /// What an earlier call with inputs like these was resolved to, or null.
+  const runtime::Prepared *find(const opw_tensor_t *const *inputs) const;
+  /// Keeps what a call was resolved to that has run, of the first few.
+  void remember(const runtime::Frame &frame, const opw_plan_t &plan) const;
+
+  static constexpr uint32_t kMostKnown = 4;
+  mutable std::atomic<uint32_t> seen{0}; // calls that were to be remembered
+  mutable std::atomic<runtime::Prepared *> known[kMostKnown] = {};
 };
 
 /// The view of a tensor, and room for its sizes.
@@ -118,6 +130,8 @@ struct Run {
   void release(void *memory);
   /// Makes output `i` in the host, as large as its view says.
   Status *makeOutput(size_t i);
+  /// The same of given sizes; its memory goes to *data, which is not changed where nobody wants the output.
+  Status *makeOutput(size_t i, const int64_t *sizes, size_t ndim, void **data);
 };
 
 /// Runs an op whose sizes depend on data; inputs are there, outputs not.

@@ -207,16 +207,41 @@ Status *readInputs(Run &run) {
     if (value && !viewOf(api, value, run.inputs[i]))
       return api.error(kInvalidArgument, "an input is no tensor of at most 16 dimensions");
   }
-  for (size_t i = 0; i < run.call.output_count; ++i) {
-    describe(run.outputs[i].tensor, kUndefined, run.outputs[i].dims, 0);
-    run.outputPointers[i] = &run.outputs[i].tensor;
-  }
   return nullptr;
+}
+
+/// A call like one before it. `*done` is false where nothing has run: its addresses are not such.
+Status *runPrepared(Run &run, const runtime::Prepared &prepared, bool *done) {
+  uintptr_t addresses[2 * kMaxTensors];
+  const uint32_t inputs = run.call.input_count;
+  for (uint32_t i = 0; i < inputs; ++i)
+    addresses[i] = run.inputPointers[i] ? reinterpret_cast<uintptr_t>(run.inputs[i].tensor.data) : 0;
+  for (uint32_t i = 0; i < run.call.output_count; ++i) {
+    void *data = nullptr;
+    size_t ndim;
+    if (const int64_t *sizes = prepared.output(i, &ndim))
+      if (Status *s = run.makeOutput(i, sizes, ndim, &data))
+        return s;
+    addresses[inputs + i] = reinterpret_cast<uintptr_t>(data);
+  }
+  opw_status_t status = OPW_OK;
+  *done = prepared.run(addresses, &run.host, &status, &run.error);
+  return run.statusOf(status);
 }
 
 Status *compute(Run &run) {
   if (Status *s = readInputs(run))
     return s;
+  if (const runtime::Prepared *prepared = run.kernel.find(run.inputPointers)) {
+    bool done = false;
+    Status *s = runPrepared(run, *prepared, &done);
+    if (s || done)
+      return s;
+  }
+  for (size_t i = 0; i < run.call.output_count; ++i) {
+    describe(run.outputs[i].tensor, kUndefined, run.outputs[i].dims, 0);
+    run.outputPointers[i] = &run.outputs[i].tensor;
+  }
   const opw_op_t *op = run.kernel.op;
   if (op->size_count != 0)
     return runCounted(run);
@@ -226,7 +251,11 @@ Status *compute(Run &run) {
   for (size_t i = 0; i < run.call.output_count; ++i)
     if (Status *s = run.makeOutput(i))
       return s;
-  return run.statusOf(runtime::finishCall(frame, &run.error));
+  const opw_plan_t *plan = nullptr;
+  opw_status_t s = runtime::finishCall(frame, &plan, &run.error);
+  if (s == OPW_OK)
+    run.kernel.remember(frame, *plan);
+  return run.statusOf(s);
 }
 
 } // namespace
@@ -268,6 +297,28 @@ void Run::release(void *memory) {
   kernel.api.ok(kAllocatorFree, allocator, base);
 }
 
+const runtime::Prepared *Kernel::find(const opw_tensor_t *const *inputs) const {
+  const uint32_t count = std::min(seen.load(std::memory_order_relaxed), kMostKnown);
+  for (uint32_t i = 0; i < count; ++i)
+    if (const runtime::Prepared *p = known[i].load(std::memory_order_acquire); p && p->takes(inputs))
+      return p;
+  return nullptr;
+}
+
+void Kernel::remember(const runtime::Frame &frame, const opw_plan_t &plan) const {
+  if (seen.load(std::memory_order_relaxed) >= kMostKnown)
+    return;
+  if (uint32_t mine = seen.fetch_add(1, std::memory_order_relaxed); mine < kMostKnown)
+    known[mine].store(runtime::Prepared::of(frame, plan), std::memory_order_release);
+}
+
+Status *Run::makeOutput(size_t i, const int64_t *sizes, size_t ndim, void **data) {
+  Value *value = nullptr;
+  if (Status *s = kernel.api.call(kKernelContextGetOutput, context, i, sizes, ndim, &value))
+    return s;
+  return value ? kernel.api.call(kGetTensorMutableData, value, data) : nullptr;
+}
+
 Status *Run::makeOutput(size_t i) {
   Value *value = nullptr;
   if (Status *s = kernel.api.call(kKernelContextGetOutput, context, i, const_cast<const int64_t *>(outputs[i].dims),
@@ -304,6 +355,8 @@ void destroyKernel(void *kernel) {
   auto *k = static_cast<Kernel *>(kernel);
   if (k->memory)
     k->api.get<void>(kReleaseMemoryInfo, k->memory);
+  for (std::atomic<runtime::Prepared *> &prepared : k->known)
+    free(prepared.load(std::memory_order_acquire));
   k->~Kernel();
   free(kernel);
 }

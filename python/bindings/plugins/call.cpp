@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-namespace opw::host {
+namespace opw::plugins {
 
 // ---- views
 
@@ -232,4 +232,4 @@ PyObject *Call::run() {
   return call.run();
 }
 
-} // namespace opw::host
+} // namespace opw::plugins

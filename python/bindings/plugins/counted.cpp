@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-namespace opw::host {
+namespace opw::plugins {
 namespace {
 
 bool takeWorkspace(Call &c) {
@@ -186,4 +186,4 @@ bool runCounted(Call &c) {
   return runtime::countsFirst(c.op, *c.op.plans[choice.plan]) ? runInPhases(c) : runWithinBounds(c);
 }
 
-} // namespace opw::host
+} // namespace opw::plugins

@@ -1,10 +1,10 @@
-// The type opwright._host.Operator: one operator of a library as a callable. A plain CPython type with vectorcall,
+// The type opwright._plugins.Operator: one operator of a library as a callable. A plain CPython type with vectorcall,
 // because a call of a small operator costs hardly more than its arguments.
 #include "call.h"
 
 #include <structmember.h>
 
-namespace opw::host {
+namespace opw::plugins {
 namespace {
 
 Operator &of(PyObject *object) { return *reinterpret_cast<Operator *>(object); }
@@ -126,9 +126,9 @@ PyObject *makeOperatorType() {
                                 {Py_tp_members, members},
                                 {Py_tp_methods, methods},
                                 {0, nullptr}};
-  static PyType_Spec spec = {"opwright._host.Operator", sizeof(Operator), 0,
+  static PyType_Spec spec = {"opwright._plugins.Operator", sizeof(Operator), 0,
                              Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_BASETYPE, slots};
   return PyType_FromSpec(&spec);
 }
 
-} // namespace opw::host
+} // namespace opw::plugins

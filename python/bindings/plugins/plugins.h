@@ -1,4 +1,4 @@
-// What the files of opwright._host share: the module's state, owned references, refusals. This module calls plugin
+// What the files of opwright._plugins share: the module's state, owned references, refusals. This module calls plugin
 // libraries from Python; it holds no compiler. Everything here runs with the interpreter's lock held, but for the run
 // of an operator.
 #pragma once
@@ -13,7 +13,7 @@
 #include <cstdlib>
 #include <cstring>
 
-namespace opw::host {
+namespace opw::plugins {
 
 constexpr uint32_t kDtypes = OPW_F8E8M0 + 1;
 
@@ -153,4 +153,4 @@ PyObject *describeTables(const opw_library_t &library);
 /// The library at an address that native.open_library found; null with an error.
 const opw_library_t *libraryAt(PyObject *address);
 
-} // namespace opw::host
+} // namespace opw::plugins

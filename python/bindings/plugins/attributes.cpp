@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
-namespace opw::host {
+namespace opw::plugins {
 namespace {
 
 /// What knows the use of an attribute.
@@ -307,4 +307,4 @@ bool readAttribute(const opw_tables_t &tables, const opw_op_t &op, uint32_t inde
   }
 }
 
-} // namespace opw::host
+} // namespace opw::plugins

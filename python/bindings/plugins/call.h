@@ -8,7 +8,7 @@
 #include "core/frame.h"
 #include "core/phases.h"
 
-namespace opw::host {
+namespace opw::plugins {
 
 /// What a keyword of a call means.
 struct Keyword {
@@ -17,7 +17,7 @@ struct Keyword {
   PyObject *name; ///< interned, owned
 };
 
-/// The object opwright._host.Operator. It never changes once it is made, so threads share it.
+/// The object opwright._plugins.Operator. It never changes once it is made, so threads share it.
 struct Operator {
   PyObject_HEAD vectorcallfunc call;
   const opw_op_t *op;
@@ -141,4 +141,4 @@ bool runCounted(Call &call);
 /// The method `infer`: (number of the element type, sizes) of each of `count` outputs. Null with an error.
 PyObject *inferWithoutData(Call &call, PyObject *described, PyObject *attributes, uint32_t count);
 
-} // namespace opw::host
+} // namespace opw::plugins

@@ -1,7 +1,7 @@
 // The tables of a library as dicts and lists, for inspect.py, loader.py and onnx_schemas.py: no Python code repeats the
 // layout of plugin.h. Keys are the names of the header's members. An op whose tables are damaged has `error` instead of
 // its content.
-#include "host.h"
+#include "plugins.h"
 
 #include "core/dtype.h"
 #include "core/instructions.h"
@@ -9,7 +9,7 @@
 #include <cstring>
 #include <dlfcn.h>
 
-namespace opw::host {
+namespace opw::plugins {
 namespace {
 
 /// A dict that is filled member by member; what fails once stays failed.
@@ -283,4 +283,4 @@ PyObject *describeTables(const opw_library_t &library) {
       .release();
 }
 
-} // namespace opw::host
+} // namespace opw::plugins

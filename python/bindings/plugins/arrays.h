@@ -2,9 +2,9 @@
 #pragma once
 
 #include "dlpack_abi.h"
-#include "host.h"
+#include "plugins.h"
 
-namespace opw::host {
+namespace opw::plugins {
 
 /// A view with its own copy of the sizes: another thread may reshape the array while the call runs.
 struct View {
@@ -38,4 +38,4 @@ bool readArray(const ArrayType &type, PyObject *array, const Place &place, View 
 /// A new array with the type and sizes of the view, whose data becomes the array's. Null with an error.
 PyObject *makeArray(const ArrayType &type, View &view, uint32_t align, const Place &place, Kept &kept);
 
-} // namespace opw::host
+} // namespace opw::plugins

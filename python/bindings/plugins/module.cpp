@@ -1,10 +1,10 @@
-// opwright._host: calls the operators of plugin libraries from Python. It links the tables of element types from the
+// opwright._plugins: calls the operators of plugin libraries from Python. It links the tables of element types from the
 // runtime and nothing else: no compiler, no NumPy, no torch.
-#include "host.h"
+#include "plugins.h"
 
 #include <cstdarg>
 
-namespace opw::host {
+namespace opw::plugins {
 
 State state;
 Names names;
@@ -111,7 +111,7 @@ PyMethodDef functions[] = {
     {nullptr, nullptr, 0, nullptr}};
 
 PyModuleDef definition = {PyModuleDef_HEAD_INIT,
-                          "opwright._host",
+                          "opwright._plugins",
                           "Calls the operators of plugin libraries.",
                           -1,
                           functions,
@@ -121,10 +121,10 @@ PyModuleDef definition = {PyModuleDef_HEAD_INIT,
                           nullptr};
 
 } // namespace
-} // namespace opw::host
+} // namespace opw::plugins
 
-PyMODINIT_FUNC PyInit__host() {
-  using namespace opw::host;
+PyMODINIT_FUNC PyInit__plugins() {
+  using namespace opw::plugins;
   Ref module(PyModule_Create(&definition)), type(makeOperatorType());
   if (!module || !type || !makeNames() || PyModule_AddObjectRef(module.get(), "Operator", type.get()) < 0)
     return nullptr;

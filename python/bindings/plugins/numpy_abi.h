@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace opw::host::numpy {
+namespace opw::plugins::numpy {
 
 /// PyArrayObject_fields.
 struct Array {
@@ -31,4 +31,4 @@ constexpr size_t kNewFromDescr = 94;
 using NewFromDescr = PyObject *(*)(PyTypeObject *, PyObject *, int, const intptr_t *, const intptr_t *, void *, int,
                                    PyObject *);
 
-} // namespace opw::host::numpy
+} // namespace opw::plugins::numpy

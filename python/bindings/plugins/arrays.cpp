@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-namespace opw::host {
+namespace opw::plugins {
 namespace {
 
 constexpr uint32_t kNumPyAlign = 16; // of every array that NumPy makes
@@ -362,4 +362,4 @@ PyObject *makeArray(const ArrayType &type, View &view, uint32_t align, const Pla
   return madeType && readArray(*madeType, made.get(), place, view, kept) ? made.release() : nullptr;
 }
 
-} // namespace opw::host
+} // namespace opw::plugins

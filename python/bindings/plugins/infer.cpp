@@ -2,7 +2,7 @@
 
 #include "core/dtype.h"
 
-namespace opw::host {
+namespace opw::plugins {
 namespace {
 
 /// (number of the element type, sizes with -1 for what is not known)
@@ -80,4 +80,4 @@ PyObject *inferWithoutData(Call &c, PyObject *described, PyObject *attributes, u
   return list.release();
 }
 
-} // namespace opw::host
+} // namespace opw::plugins

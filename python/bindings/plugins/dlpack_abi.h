@@ -5,7 +5,7 @@
 
 #include "opwright/plugin.h"
 
-namespace opw::host::dlpack {
+namespace opw::plugins::dlpack {
 
 struct Managed { ///< DLManagedTensorVersioned
   uint32_t major, minor;
@@ -36,4 +36,4 @@ constexpr char kExchangeName[] = "dlpack_exchange_api";
 constexpr char kVersionedName[] = "dltensor_versioned";
 constexpr char kUnversionedName[] = "dltensor";
 
-} // namespace opw::host::dlpack
+} // namespace opw::plugins::dlpack

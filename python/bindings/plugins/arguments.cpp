@@ -2,7 +2,7 @@
 
 #include <cstdio>
 
-namespace opw::host {
+namespace opw::plugins {
 
 bool Operator::fail(PyObject *error, const char *format, ...) const {
   va_list list;
@@ -134,4 +134,4 @@ bool Arguments::parse(PyObject *const *args, Py_ssize_t count, PyObject *keyword
   return checkMissing();
 }
 
-} // namespace opw::host
+} // namespace opw::plugins
