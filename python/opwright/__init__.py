@@ -8,16 +8,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from opwright.cpu_tensor import tensor as tensor
     from opwright.launch import bind as bind
     from opwright.launch import cpu as cpu
     from opwright.launch import set_threads as set_threads
     from opwright.loader import Library as Library
     from opwright.loader import load as load
-    from opwright.onnx_schemas import onnx_schemas as onnx_schemas
     from opwright.paths import cmake_dir as cmake_dir
     from opwright.paths import include_dir as include_dir
     from opwright.profiling import profile as profile
-    from opwright.tensor import tensor as tensor
+    from opwright.schemas import onnx_schemas as onnx_schemas
 
     __version__: str
 
@@ -28,10 +28,10 @@ _LAZY = {
     "cpu": "opwright.launch",
     "include_dir": "opwright.paths",
     "load": "opwright.loader",
-    "onnx_schemas": "opwright.onnx_schemas",
+    "onnx_schemas": "opwright.schemas",
     "profile": "opwright.profiling",
     "set_threads": "opwright.launch",
-    "tensor": "opwright.tensor",
+    "tensor": "opwright.cpu_tensor",
 }
 __all__ = [
     "Library", "bind", "cmake_dir", "cpu", "include_dir", "load", "onnx_schemas", "profile", "set_threads", "tensor",

@@ -2,12 +2,14 @@
 
 import json
 import os
+import pkgutil
 import subprocess
 import sys
 
 import pytest
 from plugin_gen_kit import ADD, BROKEN, FakeCore, compile_fake_plugin, write_config
 
+import opwright
 from opwright import cli
 from opwright.plugin_gen import build
 
@@ -42,6 +44,11 @@ def test_import_is_light_and_lazy():
         "try: opwright.nothing\nexcept AttributeError as e: assert 'nothing' in str(e)\nelse: raise SystemExit(1)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_no_name_of_the_package_is_hidden_by_a_module_of_it():
+    modules = {module.name for module in pkgutil.iter_modules(opwright.__path__)}
+    assert len(modules) > 20 and not modules & set(opwright.__all__)
 
 
 def test_plugin_gen(main, tmp_path):

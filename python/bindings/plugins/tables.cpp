@@ -1,4 +1,4 @@
-// The tables of a library as dicts and lists, for inspect.py, loader.py and onnx_schemas.py: no Python code repeats the
+// The tables of a library as dicts and lists, for inspect.py, loader.py and schemas.py: no Python code repeats the
 // layout of plugin.h. Keys are the names of the header's members. An op whose tables are damaged has `error` instead of
 // its content.
 #include "plugins.h"
