@@ -11,6 +11,7 @@ import pickle
 import signal
 import struct
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -23,16 +24,17 @@ Result = TypeVar("Result")
 
 _FEW = 4  # functions that are not worth a process
 _INDEX = struct.Struct("=I")
+_one_at_a_time = threading.Lock()
 _MOST = 1024  # functions at a time: their numbers lie in a pipe, which holds a page at least
 
 
-class Died(RuntimeError):
-    """A process ended before it gave its results, or a function raised what only its text is left of."""
+class Died(OpwrightError):
+    """A process ended before it gave its results."""
 
 
 def run_all(functions: Sequence[Callable[[], Result]], processes: int = 0) -> list[Result]:
-    """The results of functions, which can be pickled, in their order. Of several that raise an OpwrightError, the first one's is raised.
-    `processes` is how many there are at most; 0 takes the number of CPUs."""
+    """The results of functions, in their order; of several that raise something, the first one's is raised. Both are pickled on their way.
+    `processes` is how many there are at most; 0 takes the number of CPUs. Died where one is killed, for want of memory perhaps."""
     processes = min(processes or len(os.sched_getaffinity(0)), len(functions) // _FEW)
     if processes < 2:
         return [function() for function in functions]
@@ -50,29 +52,46 @@ def _run(functions: Sequence[Callable[[], Result]], processes: int) -> list[Resu
     try:
         sys.stdout.flush()
         sys.stderr.flush()
-        with _no_interrupt():
-            for _ in range(processes):
-                children.append(_fork(functions, queue))
-        answers = [_read(place) for _, place in children]
+        with _one_at_a_time:  # else a child has the places of another thread's children open too
+            with _no_interrupt():
+                for _ in range(processes):
+                    children.append(_fork(functions, queue))
+            answers = [_read(place) for _, place in children]
     except BaseException:
         for process, _ in children:
             os.kill(process, signal.SIGKILL)
         raise
     finally:
         os.close(queue)
-        for process, place in children:
-            os.waitpid(process, 0)
+        ends = [_wait(process) for process, _ in children]
+        for _, place in children:
             os.close(place)
-    found: dict[int, tuple[bool, Result]] = {}
-    for answer in answers:
-        found |= pickle.loads(answer) if answer else {}
+    found: dict[int, tuple[bool, bytes]] = {}
+    for answer, end in zip(answers, ends, strict=True):
+        if end or not answer:
+            raise _died(end)
+        found |= pickle.loads(answer)
     for index in range(len(functions)):
-        if index not in found:
-            raise Died("a process that makes a part of the result has ended before it was done")
         good, result = found[index]
         if not good:
-            raise result if isinstance(result, OpwrightError) else Died(str(result))
-    return [found[index][1] for index in range(len(functions))]
+            raise pickle.loads(result)
+    return [pickle.loads(found[index][1]) for index in range(len(functions))]
+
+
+def _wait(process: int) -> int:
+    """How a process ended; 0 where the program has told the system to forget that."""
+    try:
+        return os.waitpid(process, 0)[1]
+    except ChildProcessError:
+        return 0
+
+
+def _died(end: int) -> Died:
+    """`end` is what wait gives."""
+    code = os.waitstatus_to_exitcode(end)
+    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with the exit code {code}"
+    hint = "the system kills processes where memory runs out" if code == -signal.SIGKILL else ""
+    return Died(f"a process that makes a part of the result {how}, expected its results", hint=hint)
 
 
 @contextmanager
@@ -95,26 +114,38 @@ def _fork(functions: Sequence[Callable[[], Result]], queue: int) -> tuple[int, i
     if process:
         os.close(end)
         return process, place
+    code = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to answer
         with os.fdopen(end, "wb") as out:
             out.write(pickle.dumps(_work(functions, queue)))
         sys.stdout.flush()
+        code = 0
     finally:
-        os._exit(0)
+        os._exit(code)
 
 
-def _work(functions: Sequence[Callable[[], Result]], queue: int) -> dict[int, tuple[bool, object]]:
-    found: dict[int, tuple[bool, object]] = {}
+def _work(functions: Sequence[Callable[[], Result]], queue: int) -> dict[int, tuple[bool, bytes]]:
+    """Of each function that this process takes: whether it is good, and its result or what it raised, pickled."""
+    found: dict[int, tuple[bool, bytes]] = {}
     while number := os.read(queue, _INDEX.size):
         (index,) = _INDEX.unpack(number)
         try:
-            found[index] = True, functions[index]()
-        except OpwrightError as e:
-            found[index] = False, e
-        except Exception:
-            found[index] = False, traceback.format_exc()
+            found[index] = True, pickle.dumps(functions[index]())
+        except Exception as e:
+            if not isinstance(e, OpwrightError):
+                e.add_note(traceback.format_exc())  # of this process: a traceback is not pickled
+            found[index] = False, _pickled(e)
     return found
+
+
+def _pickled(error: Exception) -> bytes:
+    try:
+        pickled = pickle.dumps(error)
+        pickle.loads(pickled)
+        return pickled
+    except Exception:
+        return pickle.dumps(RuntimeError("".join(traceback.format_exception(error))))
 
 
 def _read(place: int) -> bytes:

@@ -217,12 +217,10 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _condition_lines(of: dict[str, Any]) -> Iterator[str]:
-    """Of several conditions what their refusals say: the program of all is for tools."""
-    texts = of["valid_text"].splitlines()
-    if len(texts) > 1:
-        yield from (f"refuses   {text}" for text in texts)
-    elif of["valid"]:
-        yield f"requires  {of['valid']}" + (f"  ({texts[0]})" if texts else "")
+    """What the refusals say; the program that tells them apart is for tools."""
+    yield from (f"refuses   {text}" for text in of["valid_text"].splitlines())
+    if of["valid"] and not of["valid_text"]:
+        yield f"requires  {of['valid']}"
 
 
 def _pairs(op: dict[str, Any], row: list[str]) -> Iterator[str]:

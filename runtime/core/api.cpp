@@ -246,13 +246,11 @@ opw_status_t beginCall(Frame &frame, const opw_op_t *op, const opw_call_t *call,
   return writeOutputs(frame, error);
 }
 
-opw_status_t finishCall(Frame &frame, const opw_plan_t **plan, opw_error_t *error) {
-  Selection chosen;
+opw_status_t finishCall(Frame &frame, Selection *selection, opw_error_t *error) {
   opw_status_t status;
-  if ((status = bindMade(frame, error)) || (status = selectPlan(frame, *frame.state, &chosen, error)))
+  if ((status = bindMade(frame, error)) || (status = selectPlan(frame, *frame.state, selection, error)))
     return status;
-  *plan = chosen.plan;
-  return runPlan(frame, *chosen.plan, error);
+  return runPlan(frame, *selection->plan, error);
 }
 
 constinit const opw_api_t kApi = {sizeof(opw_api_t), 0,      find, check,  infer, workspace, run,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/frame.h"
+#include "core/select.h"
 
 namespace opw::runtime {
 
@@ -11,7 +12,7 @@ extern const opw_api_t kApi;
 /// op's sizes do not depend on data. First everything but the outputs is checked, and call->outputs get types and
 /// sizes. The frame points into the call.
 opw_status_t beginCall(Frame &frame, const opw_op_t *op, const opw_call_t *call, opw_error_t *error);
-/// Runs it, once the outputs have data; optional ones may be null. `*plan` is the plan that has run.
-opw_status_t finishCall(Frame &frame, const opw_plan_t **plan, opw_error_t *error);
+/// Runs it, once the outputs have data; optional ones may be null. `*selection` is what has run.
+opw_status_t finishCall(Frame &frame, Selection *selection, opw_error_t *error);
 
 } // namespace opw::runtime

@@ -116,7 +116,7 @@ opw_status_t checkMemory(const Frame &f, const opw_io_t &io, const opw_tensor_t 
     return failOp(error, OPW_E_ARGUMENT, op, "%s has no data", io.name);
   uint64_t align = io.align ? io.align : t.dl_bits / 8u;
   uint64_t address = reinterpret_cast<uintptr_t>(t.data) + t.byte_offset;
-  if ((align & (align - 1)) == 0 ? (address & (align - 1)) != 0 : address % align != 0) // a division is slow
+  if ((address & (align - 1)) != 0) // it is a power of two
     return failOp(error, OPW_E_LAYOUT, op, "%s is at address 0x%llx, expected a multiple of %llu", io.name,
                   static_cast<unsigned long long>(address), static_cast<unsigned long long>(align));
   if (opw_status_t s = checkStrides(f, io, t, false, error))
@@ -317,11 +317,12 @@ opw_status_t bindOutputs(Frame &f, bool made, opw_error_t *error) {
 
 } // namespace
 
-opw_status_t checkValid(const Frame &f, const opw_program_t &valid, const char *text, opw_error_t *error) {
+opw_status_t checkValid(const Frame &f, const opw_program_t &valid, const char *text, const char *prefix,
+                        opw_error_t *error) {
   if (valid.count == 0)
     return OPW_OK;
   int64_t holds;
-  if (opw_status_t s = evaluateSize(f, valid, "the condition of the op", &holds, error))
+  if (opw_status_t s = evaluateSize(f, valid, "the condition on calls", &holds, error))
     return s;
   if (holds > 0 || holds == -1) // -1: not known yet
     return OPW_OK;
@@ -330,7 +331,7 @@ opw_status_t checkValid(const Frame &f, const opw_program_t &valid, const char *
   for (int64_t line = -2; line > holds && strchr(text, '\n'); --line)
     text = strchr(text, '\n') + 1;
   int length = static_cast<int>(holds == 0 ? strlen(text) : strcspn(text, "\n"));
-  return failOp(error, OPW_E_ARGUMENT, f.op, "%.*s", length, text);
+  return failOp(error, OPW_E_ARGUMENT, f.op, "%s%.*s", prefix, length, text);
 }
 
 opw_status_t bytesOf(const opw_op_t *op, const opw_tensor_t &t, const char *name, uint64_t *bytes, opw_error_t *error) {
@@ -376,7 +377,7 @@ opw_status_t bindCall(Frame &f, const opw_op_t *op, const opw_call_t *call, Purp
       (s = pickCombo(f, purpose == Purpose::Run, error)))
     return s;
   evaluateVars(f);
-  if ((s = checkValid(f, op->valid, op->valid_text, error)) || (counted && (s = checkSizes(f, error))))
+  if ((s = checkValid(f, op->valid, op->valid_text, "", error)) || (counted && (s = checkSizes(f, error))))
     return s;
   return purpose == Purpose::Run ? bindOutputs(f, false, error) : OPW_OK;
 }

@@ -20,8 +20,9 @@ opw_status_t bindCall(Frame &frame, const opw_op_t *op, const opw_call_t *call, 
 opw_status_t bindMade(Frame &frame, opw_error_t *error);
 
 /// Refuses where a condition on calls does not hold; plugin.h says what its value means. One that is not known yet
-/// holds.
-opw_status_t checkValid(const Frame &frame, const opw_program_t &valid, const char *text, opw_error_t *error);
+/// holds. `prefix` stands before the text.
+opw_status_t checkValid(const Frame &frame, const opw_program_t &valid, const char *text, const char *prefix,
+                        opw_error_t *error);
 
 /// Bytes of a view whose sizes are known; a refusal when they overflow. `name` is for the text.
 opw_status_t bytesOf(const opw_op_t *op, const opw_tensor_t &tensor, const char *name, uint64_t *bytes,

@@ -28,8 +28,9 @@ bool isFixed(const Frame &f, const opw_arg_t &arg) {
 
 } // namespace
 
-Prepared *Prepared::of(const Frame &f, const opw_plan_t &plan) {
+Prepared *Prepared::of(const Frame &f, const Selection &selection) {
   const opw_op_t *op = f.op;
+  const opw_plan_t &plan = *selection.plan;
   if (op->size_count != 0 || plan.workspace_count != 0 || f.inputCount + f.outputCount > kTensors)
     return nullptr;
   for (uint32_t i = 0; i < op->input_count; ++i)
@@ -43,7 +44,7 @@ Prepared *Prepared::of(const Frame &f, const opw_plan_t &plan) {
     return nullptr;
   p->op = op;
   p->state = f.state;
-  p->forced = f.state->forced.load(std::memory_order_relaxed);
+  p->forced = selection.forced;
   p->inputCount = f.inputCount;
   p->outputCount = f.outputCount;
   bool fits = true;
@@ -64,7 +65,7 @@ bool Prepared::addTensor(const opw_tensor_t *t, const opw_io_t &io) {
   if (!t)
     return true;
   const uint32_t align = io.align ? io.align : t->dl_bits / 8u;
-  if (t->strides || t->byte_offset || !t->data || t->dl_lanes != 1 || (align & (align - 1)) != 0 ||
+  if (t->strides || t->byte_offset || !t->data || t->dl_lanes != 1 ||
       sizeCount + static_cast<uint32_t>(t->ndim) > kSizes)
     return false;
   mine = {1,
@@ -72,7 +73,9 @@ bool Prepared::addTensor(const opw_tensor_t *t, const opw_io_t &io) {
           t->dl_bits,
           static_cast<uint8_t>(t->ndim),
           static_cast<uint16_t>(sizeCount),
-          static_cast<uint16_t>(align - 1)};
+          static_cast<uint16_t>(align - 1),
+          io.alias,
+          contiguousBytes(*t)};
   for (int32_t d = 0; d < t->ndim; ++d) {
     if (t->shape[d] == 0)
       return false; // it may have an address, or none
@@ -146,7 +149,7 @@ bool Prepared::noteGuards(const Frame &f, const opw_launch_t &l, const opw_varia
       continue;
     if (guard.kind != OPW_GUARD_DIVISIBLE || (guard.value & (guard.value - 1)) != 0 || guard.value > UINT16_MAX)
       return false;
-    tensors[positionOf(f, arg)].unaligned |= static_cast<uint16_t>(guard.value - 1);
+    tensors[positionOf(f, arg)].alignMask |= static_cast<uint16_t>(guard.value - 1);
   }
   return true;
 }
@@ -177,9 +180,25 @@ const int64_t *Prepared::output(uint32_t index, size_t *ndim) const {
   return mine.present ? sizes + mine.firstSize : nullptr;
 }
 
+/// Whether an output lies over an input, or over an output before it, but for exactly over the one that it may share.
+bool Prepared::overlaps(const uintptr_t *given, uint32_t output) const {
+  const uint32_t mine = inputCount + output;
+  const uintptr_t begin = given[mine], end = begin + tensors[mine].bytes;
+  for (uint32_t i = 0; i < mine; ++i) {
+    const uintptr_t otherEnd = given[i] + tensors[i].bytes;
+    if (given[i] < end && begin < otherEnd &&
+        !(tensors[mine].alias == static_cast<int32_t>(i) && given[i] == begin && otherEnd == end))
+      return true;
+  }
+  return false;
+}
+
 bool Prepared::run(const uintptr_t *given, const opw_host_t *host, opw_status_t *status, opw_error_t *error) const {
   for (uint32_t i = 0; i < inputCount + outputCount; ++i)
-    if (given[i] & tensors[i].unaligned)
+    if ((given[i] & tensors[i].alignMask) || (tensors[i].present && !given[i]))
+      return false;
+  for (uint32_t i = 0; i < outputCount; ++i)
+    if (tensors[inputCount + i].present && overlaps(given, i))
       return false;
   *status = OPW_OK;
   for (uint32_t i = 0; *status == OPW_OK && i < stepCount; ++i) {

@@ -2,27 +2,27 @@
 // them is to put addresses in place and to launch.
 #pragma once
 
-#include "core/frame.h"
+#include "core/select.h"
 
 #include <stddef.h>
 
 namespace opw::runtime {
 
-/// Never changed once it is made: any number of threads may use it. For hosts that make the outputs themselves, so that
-/// no tensor overlaps another one, and whose calls have the same attributes.
+/// Never changed once it is made: any number of threads may use it. For calls that have the same attributes.
 class Prepared {
 public:
   /// Of a call that has run with this plan; released with `free`. Null where more than types and sizes decides what a
   /// call does (host-read values, counted sizes, strides), where it has a workspace, an empty tensor or an input that
   /// is changed in place, where it has more of something than is kept here, and where there is no memory.
-  static Prepared *of(const Frame &frame, const opw_plan_t &plan);
+  static Prepared *of(const Frame &frame, const Selection &selection);
 
-  /// Whether it is for a call with these inputs, of the number that the prepared one had; null entries are absent.
+  /// Whether it is for a call with these inputs, of the number that the prepared one had: row-major views without an
+  /// offset. Null entries are absent.
   bool takes(const opw_tensor_t *const *inputs) const;
   /// The sizes of an output; *ndim of them. Null for one that nobody wants.
   const int64_t *output(uint32_t index, size_t *ndim) const;
-  /// Runs the call: addresses of the inputs, then of the outputs. False where one of them is no such multiple as the
-  /// kernels want; nothing has run then.
+  /// Runs the call: addresses of the inputs, then of the outputs. False where one of them is null or no such multiple
+  /// as the kernels want, or where an output overlaps another tensor; nothing has run then.
   bool run(const uintptr_t *addresses, const opw_host_t *host, opw_status_t *status, opw_error_t *error) const;
 
 private:
@@ -31,7 +31,9 @@ private:
   struct Tensor {
     uint8_t present, code, bits, ndim;
     uint16_t firstSize;
-    uint16_t unaligned; // bits of the address that must be zero
+    uint16_t alignMask; // bits of the address that must be zero
+    int32_t alias;      // of an output: the input that it may share memory with, or -1
+    uint64_t bytes;
   };
   struct Address {
     uint8_t slot, tensor; // the slot is counted from the step's first one
@@ -45,6 +47,7 @@ private:
     uint64_t fillBytes;
   };
 
+  bool overlaps(const uintptr_t *addresses, uint32_t output) const;
   bool addTensor(const opw_tensor_t *tensor, const opw_io_t &io);
   bool addLaunch(const Frame &frame, const opw_launch_t &launch);
   bool addFill(const Frame &frame, const opw_launch_t &launch);

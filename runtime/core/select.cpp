@@ -101,8 +101,8 @@ uint32_t nearestTuned(const Frame &f, OpState &state) {
   return best;
 }
 
-opw_status_t takesCall(const Frame &f, uint32_t plan, opw_error_t *error) {
-  return checkValid(f, f.op->plans[plan]->valid, f.op->plans[plan]->valid_text, error);
+opw_status_t takesCall(const Frame &f, uint32_t plan, opw_error_t *error, const char *prefix = "") {
+  return checkValid(f, f.op->plans[plan]->valid, f.op->plans[plan]->valid_text, prefix, error);
 }
 
 /// The plan of the tactic that is asked for.
@@ -113,10 +113,14 @@ opw_status_t wishedPlan(const Frame &f, int32_t id, const char *wish, Selection 
   if (out->planIndex == OPW_NO_PLAN)
     return failOp(error, OPW_E_UNSUPPORTED, f.op,
                   "%s asks for tactic %d, which does not run these element types on a CPU", wish, id);
-  return takesCall(f, out->planIndex, error);
+  Text prefix;
+  if (f.op->plans[out->planIndex]->valid.count)
+    prefix.add("%s asks for tactic %d, which does not take this call: ", wish, id);
+  return takesCall(f, out->planIndex, error, prefix.str());
 }
 
-/// The plan of the tuned table, else the first that takes the call. Where none does, the first one's reason is told.
+/// The plan of the tuned table, else the first that takes the call. Where none does, the first one's reason is told. A
+/// condition that cannot be evaluated is no reason to take another plan.
 opw_status_t bestPlan(const Frame &f, OpState &state, Selection *out, opw_error_t *error) {
   const opw_op_t *op = f.op;
   out->tunedEntry = nearestTuned(f, state);
@@ -127,22 +131,21 @@ opw_status_t bestPlan(const Frame &f, OpState &state, Selection *out, opw_error_
       return OPW_OK;
     out->tunedEntry = kNone;
   }
-  opw_status_t refusal = OPW_OK;
+  uint32_t refused = kNone;
   for (uint32_t t = 0; t < op->tactic_count; ++t) {
     uint32_t plan = planOf(op, f.combo, 0, t);
     if (plan == OPW_NO_PLAN)
       continue;
-    opw_status_t s = takesCall(f, plan, refusal == OPW_OK ? error : nullptr);
-    if (s == OPW_OK) {
-      out->tactic = t;
-      out->planIndex = plan;
-      return OPW_OK;
-    }
-    refusal = refusal == OPW_OK ? s : refusal;
+    out->tactic = t;
+    out->planIndex = plan;
+    opw_status_t s = takesCall(f, plan, nullptr);
+    if (s != OPW_E_ARGUMENT)
+      return s == OPW_OK ? s : takesCall(f, plan, error);
+    refused = refused == kNone ? plan : refused;
   }
-  return refusal != OPW_OK ? refusal
-                           : failOp(error, OPW_E_DEVICE, op,
-                                    "the plugin has no CPU code for these element types; build it with a cpu target");
+  return refused != kNone ? takesCall(f, refused, error)
+                          : failOp(error, OPW_E_DEVICE, op,
+                                   "the plugin has no CPU code for these element types; build it with a cpu target");
 }
 
 } // namespace
@@ -159,12 +162,12 @@ opw_status_t selectPlan(const Frame &f, OpState &state, Selection *out, opw_erro
   const opw_op_t *op = f.op;
   if (opw_status_t s = checkDevice(f, error))
     return s;
-  *out = {nullptr, OPW_NO_PLAN, kNone, kNone};
+  *out = {nullptr, OPW_NO_PLAN, kNone, kNone, state.forced.load(std::memory_order_relaxed)};
   const char *wish = nullptr;
   int32_t id = f.call->tactic;
   if (id != 0)
     wish = "the call";
-  else if ((id = state.forced.load(std::memory_order_relaxed)) != 0)
+  else if ((id = out->forced) != 0)
     wish = "force";
   else if ((id = wishedTactic(op, state)) != 0)
     wish = "OPW_TACTIC";

@@ -12,6 +12,7 @@ struct Selection {
   uint32_t planIndex;
   uint32_t tactic;     // index into op->tactics
   uint32_t tunedEntry; // index into op->tuned, or UINT32_MAX
+  int32_t forced;      // what force() asked for when this was selected, or 0
 };
 
 /// A refusal where the call is not for the CPU.

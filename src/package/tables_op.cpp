@@ -11,6 +11,8 @@
 namespace opw::package {
 namespace {
 
+constexpr uint32_t kMostAlign = 32768; // opw_io_t has 16 bits for it
+
 std::string joined(const std::vector<std::string> &names) {
   std::string out;
   for (const std::string &name : names)
@@ -402,6 +404,9 @@ private:
     t->alias = -1;
     t->rank_min = static_cast<uint8_t>(r.rankMin);
     t->rank_max = static_cast<uint8_t>(r.rankMax);
+    if (r.align > kMostAlign || (r.align & (r.align - 1)) != 0)
+      no(r.name + " is aligned to " + std::to_string(r.align) + ", expected a power of two up to " +
+         std::to_string(kMostAlign));
     t->align = static_cast<uint16_t>(r.align);
     t->variadic_min = r.variadicMin;
     return t;

@@ -96,6 +96,17 @@ def test_a_tree_that_follows_the_table_passes(tree):
             "errors.py:2: base imports tools.run of commands, but may use only: nothing",
         ),
         ("python/opwright/errors.py", "import opwright.cli", "base imports cli of commands, but may use only: nothing"),
+        (
+            "python/opwright/errors.py",
+            "from opwright import main",
+            "errors.py:1: found 'main', which the package alone gives: import from the module",
+        ),
+        (
+            "python/opwright/errors.py",
+            "from .cli import main",
+            "errors.py:1: found a relative import: import from the module, by its whole name",
+        ),
+        ("src/ir/dule.cpp", "", "src/ir/dule.cpp: not listed in src/ir/CMakeLists.txt"),
         ("python/opwright/new.py", "", "new.py: lies in no layer of tools/dev/python_layers.txt"),
     ],
 )

@@ -49,17 +49,57 @@ def test_the_first_refusal_is_raised():
     assert str(error.value) == "there: the first\n  | a line\n  hint: a hint"
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("place", [0, 20, 1500])
+def test_what_a_function_raises_is_raised(processes, place):
+    functions = [lambda: 1] * 2000
+    functions[place] = lambda: 1 // 0
+    with pytest.raises(ZeroDivisionError):
+        run_all(functions, processes)
+
+
+class TwoArguments(Exception):
+    def __init__(self, a, b):
+        super().__init__(f"{a} and {b}")
+
+
+def fail_with_two_arguments():
+    raise TwoArguments("one", "two")
+
+
+def fail_without_a_copy():
+    error = ValueError("the text")
+    error.cannot_be_pickled = lambda: None
+    raise error
+
+
 @pytest.mark.parametrize(
-    ("function", "text"),
+    ("function", "error", "text"),
     [
-        (lambda: 1 // 0, "ZeroDivisionError"),
-        (lambda: os.kill(os.getpid(), signal.SIGKILL), "has ended before it was done"),
-        (lambda: lambda: None, "has ended before it was done"),  # cannot be pickled
+        (fail_without_a_copy, RuntimeError, "ValueError: the text"),
+        (fail_with_two_arguments, RuntimeError, "TwoArguments: one and two"),
+        (lambda: lambda: None, Exception, "pickle"),
+        (
+            lambda: os.kill(os.getpid(), signal.SIGKILL),
+            Died,
+            "was killed by SIGKILL, expected its results\n  hint: the system kills",
+        ),
+        (lambda: os._exit(3), Died, "ended with the exit code 3"),
+        (lambda: sys.exit(4), Died, "ended with the exit code 1"),
     ],
 )
-def test_what_goes_wrong_is_said(function, text):
-    with pytest.raises(Died, match=text):
+def test_what_goes_wrong_in_a_process_is_said(function, error, text):
+    with pytest.raises(error) as found:
         run_all([lambda: 1] * 20 + [function], processes=2)
+    assert text in str(found.value)
+
+
+def test_a_program_that_wants_to_know_nothing_of_its_children():
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        assert run_all([lambda: 1] * 20, processes=2) == [1] * 20
+    finally:
+        signal.signal(signal.SIGCHLD, before)
 
 
 PROGRAM = """
@@ -84,8 +124,8 @@ def test_output_and_handlers_are_run_once():
 
 def test_an_interrupt_ends_all_of_them():
     with subprocess.Popen(program(60), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:  # fmt: skip
-        children = []
-        while len(children) < 2:
+        children, end = [], time.monotonic() + 60
+        while len(children) < 2 and time.monotonic() < end:
             time.sleep(0.02)
             with open(f"/proc/{process.pid}/task/{process.pid}/children") as file:
                 children = file.read().split()

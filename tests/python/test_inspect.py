@@ -74,7 +74,7 @@ def test_as_text(found):
         "  input     y: f32, rank 1, optional", "  output    y: f32, [x[0:]], in place of x",
         "  counts    n in count, at most x.0", "    phase 1: launch [1] (ptr x, ptr where, ptr count, ptr ws0, x.0)",
         "    fill shaped with 1", "  output    out: f32, [x[0:]], aligned to 256", "  types 5   x u8, out u8", "    ws0: i64[1]",
-        "  requires  numel(x) == numel(y)  (x and y must have the same number of elements)",
+        "  refuses   x and y must have the same number of elements",
     ):  # fmt: skip
         assert line in text, line
 

@@ -332,6 +332,27 @@ def test_calls_after_the_first_take_what_is_right_for_them(tmp_path: Path) -> No
         list(pool.map(check, [16, 17, 64, 3, 16, 32, 4, 16] * 20, [0, 4, 0, 32] * 40))
 
 
+def test_memory_that_the_caller_binds_is_checked_in_every_call(library: Path) -> None:
+    opened = session(model([add_node()], {"x": ("f32", ["n"]), "y": ("f32", ["n"])}, ["out"]), library)
+    memory = np.arange(64, dtype=np.float32)
+
+    def run(x: int, out: int) -> np.ndarray:
+        binding = opened.io_binding()
+        for name, first in (("x", x), ("y", memory.ctypes.data)):
+            binding.bind_input(name, "cpu", 0, np.float32, (16,), first)
+        binding.bind_output("out", "cpu", 0, np.float32, (16,), out)
+        opened.run_with_iobinding(binding)
+        return memory[32:48].copy()
+
+    start = memory.ctypes.data
+    for _ in range(3):
+        np.testing.assert_array_equal(run(start, start + 128), 2 * np.arange(16))
+        with pytest.raises(Exception, match="output out overlaps input x"):
+            run(start + 64, start + 72)
+        with pytest.raises(Exception, match="x has no data"):
+            run(0, start + 128)
+
+
 def test_libraries_share_a_domain(library: Path, tmp_path: Path) -> None:
     """Two libraries with one namespace in one session, in both orders, and the same library twice."""
     other = package(tmp_path / "other", [add_op("plus")], add_objects(tmp_path / "other"), library="libother.so")

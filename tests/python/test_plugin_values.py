@@ -241,6 +241,57 @@ def test_what_an_element_type_or_a_tactic_requires_is_its_own(tactics):
     assert [line.strip() for line in lines(found) if "columns" in line and "multiple of 16" in line]
 
 
+def test_requirements_are_asked_in_their_order(tactics):
+    library, folder = tactics
+    for size, step, text in [
+        (4, 0, "tactic 1: step is not positive"), (4, 3, "x is no whole number of steps"), (1000, 1, "x has 1000 elements"),
+        (1019, 1, "x has 1019 elements"), (1019, 2, "x is no whole number of steps"), (1019, -1, "tactic 1: step is not positive"),
+    ]:  # fmt: skip
+        with pytest.raises(PluginError, match=text):
+            library.stepped(np.zeros(size, np.float32), step=step)
+    with pytest.raises(
+        PluginError, match="asks for tactic 2, which does not take this call: tactic 2: step is not positive"
+    ):
+        library.stepped(np.zeros(4, np.float32), step=0, tactic=2)
+    assert not library.stepped(np.ones(6, np.float32), step=3).any()
+    (op,) = (op for op in json.loads((folder / "request.json").read_text())["ops"] if op["name"] == "stepped")
+    assert len(op["vars"]) <= 6  # of 44 conditions
+    assert "x is no whole number of steps" in "".join(lines(inspect(library.path)))
+
+
+def test_a_value_of_many_elements_is_compared(tmp_path):
+    code = (SOURCE.with_name("tactics.py").read_text() + LONG).replace("NUMBER", "512")
+    (tmp_path / "ops.py").write_text(code)
+    build(tmp_path / "ops.py", tmp_path / "lib.so", ["x86-64-v3"], ["tactics::long"])
+    library = opwright.load(tmp_path / "lib.so")
+    x = np.zeros(3, np.float32)
+    assert not library.long(x, data=b"a" * 512).any()
+    with pytest.raises(PluginError, match="data is none of"):
+        library.long(x, data=b"a" * 511 + b"b")
+    (tmp_path / "ops.py").write_text(code.replace("512", "513"))
+    with pytest.raises(InputError, match="a value of 513 elements is looked at, expected at most 512"):
+        build(tmp_path / "ops.py", tmp_path / "lib.so", ["x86-64-v3"], ["tactics::long"])
+
+
+LONG = """
+
+@trtp.register("tactics::long", choices={"data": [b"a" * NUMBER]})
+def long_desc(x: trtp.TensorDesc, data: bytes) -> trtp.TensorDesc:
+    return x.like()
+
+
+@trtp.autotune("tactics::long")
+def long_autotune():
+    return [trtp.AutoTuneCombination("FP32, FP32")]
+
+
+@trtp.aot_impl("tactics::long")
+def long_aot(x, data, outputs):
+    assert data.decode().startswith("a")
+    return trtp.zero(outputs[0])
+"""
+
+
 def test_paths_share_workspaces(tactics):
     library, folder = tactics
     (op,) = (op for op in json.loads((folder / "request.json").read_text())["ops"] if op["name"] == "twice")
@@ -315,6 +366,17 @@ def test_the_first_requirement_that_does_not_hold_is_told(library):
         library.stretch(x, scale=-1)
     with pytest.raises(PluginError, match="scale is not positive"):
         library.stretch(x, scale=0)
+
+
+def test_what_is_wrong_on_one_guess_alone_is_told():
+    def function():
+        guesses = [paths.Option(n, Op("==", (N.expr, Num(n)))) for n in range(4)]
+        if paths.ask("rank of x", lambda: guesses, otherwise="none of {values}", tried=True) == 2:
+            raise InputError("the mistake")
+        raise InputError("too many values to unpack") from ValueError("too many values to unpack")
+
+    with pytest.raises(InputError, match=r"the mistake \(tried with rank of x 2\)"):
+        explored(function)
 
 
 def test_parts_of_shapes():

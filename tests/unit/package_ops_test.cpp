@@ -198,10 +198,14 @@ TEST(Ops, ATacticThatDoesNotTakeTheCallIsPassedOver) {
   EXPECT_EQ(first(4, 0), "11");
   EXPECT_EQ(first(3, 0), "21");
   EXPECT_EQ(first(4, 20), "21");
-  EXPECT_EQ(first(3, 10), "1: t::parted: x has an odd number of elements");
-  EXPECT_EQ(first(0, 20), "1: t::parted: the arguments do not meet the op's condition");
+  EXPECT_EQ(
+      first(3, 10),
+      "1: t::parted: the call asks for tactic 10, which does not take this call: x has an odd number of elements");
+  EXPECT_EQ(first(0, 20), "1: t::parted: the call asks for tactic 20, which does not take this call: the arguments do "
+                          "not meet the op's condition");
   EXPECT_EQ(api.force(op, 10, nullptr), OPW_OK);
-  EXPECT_EQ(first(3, 0), "1: t::parted: x has an odd number of elements");
+  EXPECT_EQ(first(3, 0),
+            "1: t::parted: force asks for tactic 10, which does not take this call: x has an odd number of elements");
   EXPECT_EQ(api.force(op, 0, nullptr), OPW_OK);
 }
 

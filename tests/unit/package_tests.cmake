@@ -26,6 +26,7 @@ opw_add_test(torch_pool_test SOURCES "${_here}/torch_pool_test.cpp" LINK opwrigh
 target_compile_definitions(torch_pool_test PRIVATE "OPW_FAKE_TORCH=\"$<TARGET_FILE:opw_fake_torch>\"")
 add_dependencies(torch_pool_test opw_fake_torch)
 opw_add_test(runtime_tables_test SOURCES "${_here}/runtime_tables_test.cpp" LINK opwright_runtime_checked)
+opw_add_test(runtime_prepared_test SOURCES "${_here}/runtime_prepared_test.cpp" LINK opwright_runtime_checked)
 opw_add_test(tvmffi_test SOURCES "${_here}/tvmffi_test.cpp" LINK opwright_runtime_checked)
 if(TARGET opw_driver)
   opw_add_test(build_test SOURCES "${_here}/build_test.cpp" LINK opw_driver opw_package_kit)

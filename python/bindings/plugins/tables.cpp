@@ -174,11 +174,12 @@ PyObject *buffer(const opw_workspace_t &w) {
 }
 
 PyObject *plan(const opw_plan_t &p) {
+  const bool hasCondition = p.struct_size >= sizeof p; // from ABI 0.2 on
   return Dict()
       .add("launches", listOf(p.launch_count, [&](uint32_t i) { return launch(*p.launches[i]); }))
       .add("workspace", listOf(p.workspace_count, [&](uint32_t i) { return buffer(*p.workspace[i]); }))
-      .add("valid", program(p.valid))
-      .text("valid_text", p.valid_text)
+      .add("valid", program(hasCondition ? p.valid : opw_program_t{}))
+      .text("valid_text", hasCondition ? p.valid_text : nullptr)
       .release();
 }
 

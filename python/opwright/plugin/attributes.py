@@ -9,7 +9,6 @@ import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,8 @@ from opwright.plugin.symbolic import SymFloat, SymInt
 _KINDS = {int: "int", float: "float", bool: "bool", str: "string", bytes: "bytes", DataType: "dtype"}
 _LISTS = {"int": "ints", "float": "floats", "bool": "bools", "string": "strings"}
 _ELEMENTS = {"ints": "int", "floats": "float", "bools": "bool", "strings": "string", "bytes": "byte"}
+
+_MOST_COMPARED = 512  # elements of a list: a few instructions for each, of the 4096 that a program has
 
 EXPECTED = "TensorDesc, int, float, bool, str, bytes, DataType, an Enum, Literal['a', 'b'], list of int, float, bool or str, or a NumPy array type"
 
@@ -127,6 +128,11 @@ class Attribute:
         if self.kind == "dtype":
             return Op("==", (name, Num(NUMBERS[dtype_of(value)])))
         if self.kind in _ELEMENTS:
+            if len(value) > _MOST_COMPARED:
+                raise InputError(
+                    f"attribute {self.name!r}: a value of {len(value)} elements is looked at, expected at most {_MOST_COMPARED}: a call's is compared "
+                    "with it one by one"
+                )
             length = Op("==", (Op("len", (name,)), Num(len(value))))
             return all_of([length, _both([_equal(Item(self.name, i), each) for i, each in enumerate(value)])])
         return _equal(name, value)
@@ -134,7 +140,10 @@ class Attribute:
 
 def _both(tests: Sequence[Expr]) -> Expr:
     """Whether all hold, where none of them fails."""
-    return reduce(lambda a, b: Op("and", (a, b)), tests) if tests else Num(1)
+    if len(tests) < 2:
+        return tests[0] if tests else Num(1)
+    middle = len(tests) // 2  # halves: deep expressions are more than Python's stack takes
+    return Op("and", (_both(tests[:middle]), _both(tests[middle:])))
 
 
 def _equal(expr: Expr, value: Any) -> Expr:
@@ -255,6 +264,24 @@ class ListAttribute(Sequence):
         return self._value() == other
 
     __hash__ = None  # type: ignore[assignment]
+
+    def __contains__(self, item: Any) -> bool:
+        return item in self._value()
+
+    def count(self, *item: Any) -> int:
+        return self._value().count(*item)
+
+    def index(self, *item: Any) -> int:
+        return self._value().index(*item)
+
+    def __bytes__(self) -> bytes:
+        return bytes(self._value())
+
+    def __str__(self) -> str:
+        return str(self._value())
+
+    def __format__(self, spec: str) -> str:
+        return format(self._value(), spec)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         value = self._value()

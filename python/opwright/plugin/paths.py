@@ -57,6 +57,7 @@ class Leaf(Generic[Result]):
 
 @dataclass
 class _Question:
+    key: str
     options: Sequence[Option]
     taken: int
     tried: bool  # the options are guesses: one that leads nowhere is left out
@@ -115,7 +116,7 @@ def ask(key: str, options: Callable[[], Sequence[Option]], *, otherwise: str = "
             hint="write sizes as expressions: opwright.plugin.where(condition, a, b)",
         )
     taken = walk.prefix[number] if number < len(walk.prefix) else 0
-    walk.asked.append(_Question(choices, taken, tried, refusal=otherwise))
+    walk.asked.append(_Question(key, choices, taken, tried, refusal=otherwise))
     walk.answers[key] = choices[taken].value
     return walk.answers[key]
 
@@ -165,11 +166,10 @@ def explore(
                     raise
                 runs.append(_Run(walk.asked, Leaf((), None), None, e))  # type: ignore[arg-type]
         prefix = _next(walk)
-    failure = runs[-1].error
-    runs = _without_failures(runs, 0)
-    if not runs:
-        assert failure is not None
-        raise failure
+    good = _without_failures(runs, 0)
+    if not good:
+        raise _failure(runs)
+    runs = good
     requirements: list[Requirement] = []
     tree = _merge(runs, 0, (), requirements)
     return Explored(
@@ -185,6 +185,18 @@ class _Run(Generic[Result]):
     leaf: Leaf[Result]
     same: Any
     error: Exception | None = None  # what it raised instead
+
+
+def _failure(runs: Sequence[_Run]) -> Exception:
+    """What to tell where every guess fails: rather what is wrong on one of them alone than what a wrong guess leads to, such as the number
+    of values to unpack."""
+    failed = [(run, run.error) for run in runs if run.error is not None]
+    own = [each for each in failed if not isinstance(each[1].__cause__ or each[1], (IndexError, ValueError))]
+    run, error = own[0] if own else failed[-1]
+    guesses = ", ".join(f"{q.key} {q.options[q.taken].value}" for q in run.asked if q.tried)
+    if isinstance(error, InputError):
+        error.message += f" (tried with {guesses})"
+    return error
 
 
 def _without_failures(runs: Sequence[_Run], depth: int) -> list[_Run]:

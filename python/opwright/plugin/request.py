@@ -13,6 +13,7 @@ import numpy as np
 
 from opwright import ttir
 from opwright.dtypes import BY_NAME
+from opwright.errors import InputError
 from opwright.expressions import Expr, Name, Num, Op, show
 from opwright.forked import run_all
 from opwright.plugin.definition import INTERNAL, MAX_RANK
@@ -21,6 +22,8 @@ from opwright.plugin.paths import Leaf, Requirement, all_of
 from opwright.plugin.tensors import SizeTensor
 from opwright.plugin.trace import Plan, Tactic, Traced
 from opwright.workspace import write_file
+
+MAX_VARS = 256  # OPW_MAX_VARS
 
 
 class TtirCache:
@@ -241,6 +244,12 @@ def operator(traced: Traced, kernels: Kernels) -> dict[str, Any]:
     ]
     if cases.entries():
         op["vars"] = cases.entries()
+    if len(cases.entries()) > MAX_VARS:
+        raise InputError(
+            f"{definition.id}: the conditions of its paths are {len(cases.entries())} values of a call, expected at most {MAX_VARS}",
+            where=definition.where,
+            hint="fewer conditions on symbols in one aot_impl: write sizes as expressions, opwright.plugin.where(condition, a, b)",
+        )
     return op
 
 
@@ -280,16 +289,15 @@ def _attribute(attribute: Any) -> dict[str, Any]:
 
 
 def _valid(requirements: Sequence[Requirement], cases: _Vars) -> tuple[str, str]:
-    """The condition of the operator, and its texts: a value of -2 - k says that what line k says does not hold. Each requirement is a var
-    that has the value of the one before where that does not hold: a requirement may rely on those before it."""
-    texts = list(dict.fromkeys(requirement.text.replace("\n", " ") for requirement in requirements))
-    last = ""
-    for requirement in requirements:
+    """The condition on calls of an operator or a plan, and its texts: a value of -2 - k says that what line k says does not hold. The first
+    requirement that does not hold decides: one may rely on those before it."""
+    lines = [requirement.text.replace("\n", " ") for requirement in requirements]
+    texts = list(dict.fromkeys(lines))
+    value: Expr = Num(1)
+    for requirement, line in zip(reversed(requirements), reversed(lines), strict=True):
         failed = all_of([*requirement.given, Op("not", (requirement.test,))])
-        here: Expr = Op("select", (failed, Num(-2 - texts.index(requirement.text.replace("\n", " "))), Num(1)))
-        before = Name(last)
-        last = cases.name(Op("select", (Op("<", (before, Num(1))), before, here)) if last else here)
-    return last, "\n".join(texts)
+        value = Op("select", (failed, Num(-2 - texts.index(line)), value))
+    return show(cases.shortened(value)), "\n".join(texts)
 
 
 def _plan(op: str, row: int, tactic: Tactic, aliases: dict[str, str], kernels: Kernels, cases: _Vars) -> dict[str, Any]:

@@ -137,12 +137,14 @@ def _required(explored: Explored[Any]) -> list[Requirement]:
 
 
 def _common(tactics: Sequence[Tactic]) -> list[Requirement]:
-    """What all of them require, which they lose: it is the operator's then."""
-    first, *others = tactics
-    common = [each for each in first.requirements if all(each in other.requirements for other in others)]
-    for tactic in tactics:
-        tactic.requirements = [each for each in dict.fromkeys(tactic.requirements) if each not in common]
-    return common
+    """What all of them require first, which they lose: it is the operator's then. Only what is first: one may rely on those before it."""
+    required = [list(dict.fromkeys(tactic.requirements)) for tactic in tactics]
+    count = 0
+    while all(len(each) > count and each[count] == required[0][count] for each in required):
+        count += 1
+    for tactic, each in zip(tactics, required, strict=True):
+        tactic.requirements = each[count:]
+    return required[0][:count]
 
 
 # -- autotune

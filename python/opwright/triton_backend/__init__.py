@@ -14,6 +14,6 @@ def activate() -> None:
     """Makes the CPU the active Triton driver of this process, also where a GPU driver is active."""
     from triton.runtime import driver as active
 
-    from . import driver
+    from opwright.triton_backend import driver
 
     active.set_active(driver.CPUDriver())

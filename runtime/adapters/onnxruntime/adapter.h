@@ -90,12 +90,12 @@ struct Kernel {
 
   /// What an earlier call with inputs like these was resolved to, or null.
   const runtime::Prepared *find(const opw_tensor_t *const *inputs) const;
-  /// Keeps what a call was resolved to that has run, of the first few.
-  void remember(const runtime::Frame &frame, const opw_plan_t &plan) const;
+  /// Keeps what a call that has run was resolved to, for the first few shapes that can be kept.
+  void remember(const runtime::Frame &frame, const runtime::Selection &selection) const;
 
-  static constexpr uint32_t kMostKnown = 4;
-  mutable std::atomic<uint32_t> seen{0}; // calls that were to be remembered
-  mutable std::atomic<runtime::Prepared *> known[kMostKnown] = {};
+  static constexpr uint32_t kMostKnown = 4, kMostTries = 64;
+  mutable std::atomic<uint32_t> tries{0};                          // calls of which it was tried
+  mutable std::atomic<runtime::Prepared *> known[kMostKnown] = {}; // filled from the front, never changed after that
 };
 
 /// The view of a tensor, and room for its sizes.

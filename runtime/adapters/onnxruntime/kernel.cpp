@@ -251,10 +251,10 @@ Status *compute(Run &run) {
   for (size_t i = 0; i < run.call.output_count; ++i)
     if (Status *s = run.makeOutput(i))
       return s;
-  const opw_plan_t *plan = nullptr;
-  opw_status_t s = runtime::finishCall(frame, &plan, &run.error);
+  runtime::Selection selection;
+  opw_status_t s = runtime::finishCall(frame, &selection, &run.error);
   if (s == OPW_OK)
-    run.kernel.remember(frame, *plan);
+    run.kernel.remember(frame, selection);
   return run.statusOf(s);
 }
 
@@ -298,18 +298,27 @@ void Run::release(void *memory) {
 }
 
 const runtime::Prepared *Kernel::find(const opw_tensor_t *const *inputs) const {
-  const uint32_t count = std::min(seen.load(std::memory_order_relaxed), kMostKnown);
-  for (uint32_t i = 0; i < count; ++i)
-    if (const runtime::Prepared *p = known[i].load(std::memory_order_acquire); p && p->takes(inputs))
+  for (const std::atomic<runtime::Prepared *> &each : known) {
+    const runtime::Prepared *p = each.load(std::memory_order_acquire);
+    if (!p || p->takes(inputs))
       return p;
+  }
   return nullptr;
 }
 
-void Kernel::remember(const runtime::Frame &frame, const opw_plan_t &plan) const {
-  if (seen.load(std::memory_order_relaxed) >= kMostKnown)
+void Kernel::remember(const runtime::Frame &frame, const runtime::Selection &selection) const {
+  if (known[kMostKnown - 1].load(std::memory_order_relaxed) || tries.load(std::memory_order_relaxed) >= kMostTries)
     return;
-  if (uint32_t mine = seen.fetch_add(1, std::memory_order_relaxed); mine < kMostKnown)
-    known[mine].store(runtime::Prepared::of(frame, plan), std::memory_order_release);
+  tries.fetch_add(1, std::memory_order_relaxed);
+  runtime::Prepared *made = runtime::Prepared::of(frame, selection);
+  for (std::atomic<runtime::Prepared *> &each : known) {
+    runtime::Prepared *there = nullptr;
+    if (!made || each.compare_exchange_strong(there, made, std::memory_order_acq_rel))
+      return;
+    if (there->takes(frame.inputs)) // another thread was first, or this call's addresses were not such
+      break;
+  }
+  free(made);
 }
 
 Status *Run::makeOutput(size_t i, const int64_t *sizes, size_t ndim, void **data) {

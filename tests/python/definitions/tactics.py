@@ -48,6 +48,28 @@ def tagged_sum_aot(x, outputs, tactic):
     return trtp.launch(tagged_sum, (rows,), (x, outputs[0], columns), BLOCK=block, TAG=tactic)
 
 
+# -- requirements that rely on those before them
+
+
+@trtp.register("tactics::stepped")
+def stepped_desc(x: trtp.TensorDesc, step: int) -> trtp.TensorDesc:
+    return x.like()
+
+
+@trtp.autotune("tactics::stepped")
+def stepped_autotune():
+    return [trtp.AutoTuneCombination("FP32, FP32", "LINEAR", [1, 2])]
+
+
+@trtp.aot_impl("tactics::stepped")
+def stepped_aot(x, step, outputs, tactic):
+    trtp.require(step > 0, f"tactic {tactic}: step is not positive")
+    trtp.require(x.numel() % step == 0, "x is no whole number of steps")
+    for least in range(20):  # many of them cost a call little, and `inspect` nothing
+        trtp.require(x.numel() != 1000 + least, f"x has {1000 + least} elements")
+    return trtp.zero(outputs[0])
+
+
 # -- paths with buffers of their own
 
 

@@ -131,7 +131,7 @@ def keyed_impl(x, data, mode, outputs):
 
 @trtp.aot_impl("values::keyed")
 def keyed_aot(x, data, mode, outputs):
-    n, negate = x.numel(), mode.startswith(b"\xfe")
+    n, negate = x.numel(), b"\xfe\x00" in mode and mode.count(b"d") == 0
     arguments = (
         x,
         None,
