@@ -5,10 +5,15 @@
 // Each step gives every sequence its next token. The weights are random numbers: it is the way through the operators
 // that is shown, among them two that work in place, one whose outputs have a size that depends on the data, and a cache
 // that grows.
+#include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <iostream>
 #include <numeric>
 #include <opwright/plugin.hpp>
+#include <stdexcept>
+#include <string>
+#include <vector>
 
 using opwright::view;
 
@@ -29,7 +34,8 @@ static std::vector<float> uniforms(size_t count, float low, float high) {
   return numbers;
 }
 
-/// x times a matrix of 4-bit weights. The tensors stay, so a call is put together once.
+/// x times a matrix of 4-bit weights. The tensors stay where they are, so a call is put together once: it looks at
+/// these vectors and at x, which must outlive it.
 struct Product {
   Product(const opwright::Library &library, std::vector<float> &x, int64_t inner, int64_t columns)
       : weight(static_cast<size_t>(columns * inner / 2)), y(static_cast<size_t>(kSequences * columns)),
@@ -126,7 +132,7 @@ static void decode(const opwright::Library &library, int steps) {
 
 int main(int argc, char **argv) {
   try {
-    const int steps = argc == 3 ? std::stoi(argv[2]) : 0;
+    const int steps = argc == 3 ? std::atoi(argv[2]) : 0;
     if (steps < 1 || steps > kBlock * kMostBlocks)
       throw std::invalid_argument("expected: decode LIB.so STEPS, with 1 to " + std::to_string(kBlock * kMostBlocks) +
                                   " steps");

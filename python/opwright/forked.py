@@ -52,11 +52,11 @@ def _run(functions: Sequence[Callable[[], Result]], processes: int) -> list[Resu
     try:
         sys.stdout.flush()
         sys.stderr.flush()
-        with _one_at_a_time:  # else a child has the places of another thread's children open too
+        with _one_at_a_time:  # else a child has the pipes of another thread's children open too
             with _no_interrupt():
                 for _ in range(processes):
                     children.append(_fork(functions, queue))
-            answers = [_read(place) for _, place in children]
+            answers = [_read(reading) for _, reading in children]
     except BaseException:
         for process, _ in children:
             os.kill(process, signal.SIGKILL)
@@ -64,8 +64,8 @@ def _run(functions: Sequence[Callable[[], Result]], processes: int) -> list[Resu
     finally:
         os.close(queue)
         ends = [_wait(process) for process, _ in children]
-        for _, place in children:
-            os.close(place)
+        for _, reading in children:
+            os.close(reading)
     found: dict[int, tuple[bool, bytes]] = {}
     for answer, end in zip(answers, ends, strict=True):
         if end or not answer:
@@ -105,19 +105,19 @@ def _no_interrupt() -> Iterator[None]:
 
 
 def _fork(functions: Sequence[Callable[[], Result]], queue: int) -> tuple[int, int]:
-    place, end = os.pipe()
+    reading, writing = os.pipe()
     with warnings.catch_warnings():
         # Python 3.12, and JAX, warn of threads, whose locks a child may find taken. It takes none of theirs.
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", RuntimeWarning)
         process = os.fork()
     if process:
-        os.close(end)
-        return process, place
+        os.close(writing)
+        return process, reading
     code = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to answer
-        with os.fdopen(end, "wb") as out:
+        with os.fdopen(writing, "wb") as out:
             out.write(pickle.dumps(_work(functions, queue)))
         sys.stdout.flush()
         code = 0
@@ -148,8 +148,8 @@ def _pickled(error: Exception) -> bytes:
         return pickle.dumps(RuntimeError("".join(traceback.format_exception(error))))
 
 
-def _read(place: int) -> bytes:
+def _read(reading: int) -> bytes:
     parts = []
-    while part := os.read(place, 1 << 20):
+    while part := os.read(reading, 1 << 20):
         parts.append(part)
     return b"".join(parts)

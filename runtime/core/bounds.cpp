@@ -47,6 +47,8 @@ public:
 
   /// Evaluates what the next `evaluate` reads; false where the op refuses every call of this box.
   bool enter();
+  /// Whether a call in the box may meet a condition on calls.
+  bool mayHold(const opw_program_t &valid) const;
   Interval evaluate(const opw_program_t &program) const;
 
   const Frame &low, &high;
@@ -277,9 +279,13 @@ bool Box::enter() {
   for (uint32_t v = 0; v < op->var_count; ++v)
     if (readVar[v])
       vars[v] = evaluate(op->vars[v]);
-  if (op->valid.count == 0)
+  return mayHold(op->valid);
+}
+
+bool Box::mayHold(const opw_program_t &valid) const {
+  if (valid.count == 0)
     return true;
-  Interval holds = evaluate(op->valid);
+  Interval holds = evaluate(valid);
   return !holds.none && (holds.hi.i > 0 || (holds.lo.i <= -1 && holds.hi.i >= -1)); // what checkValid takes
 }
 
@@ -296,6 +302,9 @@ public:
             box.note(elementsOf(*plan->workspace[i]), true);
     box.noteVars(true);
     box.note(op->valid, false); // its own sizes say nothing of the quantity: cutting them would be lost
+    for (uint32_t t = 0; !program && t < op->tactic_count; ++t)
+      if (const opw_plan_t *plan = planOf(t))
+        box.note(plan->valid, false);
     box.noteVars(false);
   }
 
@@ -307,7 +316,7 @@ public:
       return box.evaluate(*program);
     Interval all = noValue();
     for (uint32_t t = 0; t < op->tactic_count; ++t)
-      if (const opw_plan_t *plan = planOf(t))
+      if (const opw_plan_t *plan = planOf(t); plan && box.mayHold(plan->valid))
         all = hullOf(all, bytesOf(*plan), false);
     return all;
   }

@@ -8,7 +8,7 @@ namespace opw::runtime {
 
 enum class Purpose : uint8_t {
   Infer,  // sizes may be -1, no data, outputs are to be written; in phase 2 what phase 0 counted is read first
-  Decide, // sizes are known, data and outputs are not looked at
+  Decide, // sizes are known; of data only that of HOST inputs is looked at, outputs are not
   Make,   // as Run, but the outputs are still to be made; no sizes that depend on data
   Run     // everything is there
 };

@@ -417,6 +417,6 @@ def test_the_decoder_writes_what_python_does(folder, library):
     done = subprocess.run(["./decoder", library, "20"], cwd=folder, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == Decoder(library).run(20)
-    for steps in ("0", "129"):
+    for steps in ("0", "129", "all"):
         done = subprocess.run(["./decoder", library, steps], cwd=folder, capture_output=True, text=True)
         assert done.returncode == 1 and "with 1 to 128 steps" in done.stderr

@@ -67,7 +67,14 @@ const Plugin &plugin() {
     square.valid = "1 if a.0 == a.1 else -2";
     square.validText = "a must be square";
     square.vars = {{"area", "a.0 * (100 - a.1)"}};
-    r.ops = {splitK, odd, upper, square};
+    package::OpRequest parted = opOf("parted", {input("a")});
+    parted.tactics = {{1, "small"}, {2, "any"}};
+    parted.plans.push_back(parted.plans[0]);
+    parted.plans[0].valid = "a.0 * a.1 <= 1000";
+    parted.plans[0].workspace = {{"squares", "f32", "a.0 * a.1 * a.0 * a.1", "", 0}};
+    parted.plans[1].tactic = 2;
+    parted.plans[1].workspace = {{"row", "f32", "a.1", "", 0}};
+    r.ops = {splitK, odd, upper, square, parted};
     Result<package::Packaged> made = package::packagePlugin(r, {}, {folder.path(), runtimeArchive(), "test"});
     if (!made)
       throw std::runtime_error(render(made.diagnostics()));
@@ -147,6 +154,13 @@ TEST(Bounds, TheConditionOfTheOpNarrowsThem) {
   EXPECT_EQ(b.least, 0);
   EXPECT_GE(b.most, 2500); // of calls where both are equal; 9900 without the condition
   EXPECT_LE(b.most, 2600);
+}
+
+TEST(Bounds, APlanCountsForTheCallsThatItTakes) {
+  Bounded b = bounds(plugin().op("t", "parted"), kWorkspace, Sizes({1, 1}), Sizes({1 << 20, 1 << 20}));
+  ASSERT_EQ(b.status, OPW_OK) << b.text;
+  EXPECT_GE(b.most, 4 << 20);                // a row
+  EXPECT_LE(b.most, 2 * (int64_t{4} << 20)); // and not the squares of 2^40 elements
 }
 
 TEST(Bounds, ProgramsOfEachKind) {

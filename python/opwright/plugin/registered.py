@@ -19,6 +19,8 @@ from opwright.plugin.tensors import Size, SizeTensor, TensorDesc, TensorList, in
 
 @dataclass
 class Registered:
+    """What register said on one path."""
+
     outputs: list[TensorDesc]
     sizes: list[Size]
     required: list[tuple[Expr, str]]

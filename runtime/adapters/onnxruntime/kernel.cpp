@@ -210,7 +210,7 @@ Status *readInputs(Run &run) {
   return nullptr;
 }
 
-/// A call like one before it. `*done` is false where nothing has run: its addresses are not such.
+/// Runs a call as `prepared` says. `*done` is false where nothing has run, because its addresses are of another kind.
 Status *runPrepared(Run &run, const runtime::Prepared &prepared, bool *done) {
   uintptr_t addresses[2 * kMaxTensors];
   const uint32_t inputs = run.call.input_count;
