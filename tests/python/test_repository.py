@@ -273,6 +273,30 @@ def test_plugin_gen_page_runs(root, tmp_path):
     assert (tmp_path / "sources/build/libtriton_plugins.so").is_file()
 
 
+def test_commands_page_runs(root, tmp_path):
+    """Its table has every command; its session runs."""
+    page = (root / "docs/commands.md").read_text()
+    usage = subprocess.run(
+        [sys.executable, "-m", "opwright", "--help"],
+        env=os.environ | {"COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+    ).stdout
+    commands = re.findall(r"^│ ([a-z-]+)  +\S", usage.partition("Commands")[2], re.MULTILINE)
+    assert sorted(commands) == sorted(re.findall(r"^\| `([a-z-]+)", page, re.MULTILINE)[1:]) and len(commands) > 5
+    for language, text in FENCE.findall(page):
+        if language == "python":
+            (tmp_path / re.match(r"# (\w+\.py)\n", text)[1]).write_text(text)
+        for command in text.strip().splitlines() if language == "sh" else ():
+            words = shlex.split(command)
+            program = {"opwright": [sys.executable, "-m", "opwright"], "python": [sys.executable]}[words[0]]
+            done = subprocess.run([*program, *words[1:]], cwd=tmp_path, text=True, capture_output=True)
+            assert done.returncode == 0, done.stdout + done.stderr
+    import numpy as np
+
+    np.testing.assert_array_equal(np.load(tmp_path / "results/out.npy"), np.arange(10_000) * np.float32(0.5))
+
+
 def test_table_of_versions_is_what_the_conformance_suite_knows(root):
     spec = importlib.util.spec_from_file_location("later", root / "tests/conformance/later.py")
     module = importlib.util.module_from_spec(spec)
