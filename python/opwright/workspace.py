@@ -53,6 +53,11 @@ class Clock:
         self.stages.append((name, (time.perf_counter() - start) * 1e3))
 
 
+def counted(number: int, what: str) -> str:
+    """ "1 kernel", "2 kernels"."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def import_core() -> ModuleType:
     """The native compiler."""
     try:

@@ -23,7 +23,17 @@ from opwright.plugin.request import Kernels, TtirCache, constant_entry, operator
 from opwright.plugin.trace import trace
 from opwright.ttir import sources_key
 from opwright.user_files import run_file
-from opwright.workspace import CPU_LEVELS, Clock, Progress, import_core, locked, run_core_timed, write_file, writing
+from opwright.workspace import (
+    CPU_LEVELS,
+    Clock,
+    Progress,
+    counted,
+    import_core,
+    locked,
+    run_core_timed,
+    write_file,
+    writing,
+)
 
 SCHEMA = 1
 
@@ -113,7 +123,7 @@ def _build(
     )
     with clock.stage("operators"):
         operators = [operator(each, kernels) for each in traced]
-    with clock.stage(f"TTIR of {len(kernels.entries)} kernels"):
+    with clock.stage(f"TTIR of {counted(len(kernels.entries), 'kernel')}"):
         kernels.make_texts()
     request = {
         "opwright": SCHEMA, "library": library.name, "namespace": traced[0].definition.namespace,

@@ -19,7 +19,17 @@ from opwright.forked import run_all
 from opwright.plugin_gen.config import load_config
 from opwright.plugin_gen.functional import functional_source
 from opwright.plugin_gen.request import LIBRARY, Plan, build_request, compile_variant, kernel_path, plan_kernels
-from opwright.workspace import CPU_LEVELS, Clock, Progress, import_core, locked, run_core_timed, write_file, writing
+from opwright.workspace import (
+    CPU_LEVELS,
+    Clock,
+    Progress,
+    counted,
+    import_core,
+    locked,
+    run_core_timed,
+    write_file,
+    writing,
+)
 
 
 @dataclass
@@ -70,7 +80,7 @@ def _build(
     sources: Path | None,
 ) -> Report:  # fmt: skip
     wanted = [(plan, i) for plan in plans for i in range(len(plan.variants))]
-    with clock.stage(f"TTIR of {len(plans)} kernels ({len(wanted)} variants)"):
+    with clock.stage(f"TTIR of {counted(len(plans), 'kernel')} ({counted(len(wanted), 'variant')})"):
         made = run_all([lambda plan=plan, i=i: compile_variant(plan, plan.variants[i]) for plan, i in wanted])
     texts = {kernel_path(plan, i): text for (plan, i), text in zip(wanted, made, strict=True)}
     request = build_request(plans, texts, namespace, cpu_levels)
