@@ -79,8 +79,7 @@ opw_status_t appendValues(const Frame &f, const opw_seg_t &seg, const char *name
 /// What phase 0 counted must lie within the declared bounds: buffers are made for those.
 opw_status_t checkSize(const Frame &f, const opw_size_t &size, opw_error_t *error) {
   const opw_tensor_t *t = f.tensor(f.op->input_count + size.output);
-  bool described = t && (!f.infer || t->dl_bits != 0); // infer is there to write the type
-  if (!t || !t->data || (described && (t->ndim != 0 || dtypeOf(*t) != OPW_I64)))
+  if (!t || !t->data || t->ndim != 0 || dtypeOf(*t) != OPW_I64)
     return failOp(error, OPW_E_ARGUMENT, f.op, "output %s holds the size %s, expected an int64 without axes, with data",
                   f.op->outputs[size.output]->name, size.name);
   if (t->device_type == OPW_DEVICE_CUDA)
