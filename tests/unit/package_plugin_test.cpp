@@ -275,6 +275,23 @@ TEST(PackagePlugin, ShortNamesForTvmFfiWhereTheyAreUnambiguous) {
   EXPECT_EQ(tvmFfiNames({addAs("a", "main"), addAs("a", "_doc_x")}), (Names{"a___doc_x 1", "a__main 0"}));
 }
 
+TEST(PackagePlugin, RefusesAlignmentsThatTheTablesCannotSay) {
+  package::Request r = addRequest();
+  const std::vector<package::KernelObject> objects = addObjects(r);
+  auto refusal = [&](uint32_t align) {
+    r.ops[0].inputs[0].align = align;
+    package::Arena arena;
+    Result<opw_tables_t *> tables = package::fillTables(arena, r, objects, {}, "test");
+    return tables ? "" : render(tables.diagnostics());
+  };
+  for (uint32_t align : {0u, 1u, 64u, 32768u})
+    EXPECT_EQ(refusal(align), "");
+  for (uint32_t align : {48u, 65536u, 1u << 31})
+    EXPECT_NE(refusal(align).find("x is aligned to " + std::to_string(align) + ", expected a power of two up to 32768"),
+              std::string::npos)
+        << refusal(align);
+}
+
 TEST(PackagePlugin, RefusesNamesThatTvmFfiCannotTellApart) {
   package::Request r = addRequest();
   r.ops = {addAs("a__b", "c"), addAs("a", "b__c")};
