@@ -566,10 +566,9 @@ typedef struct opw_host_t { /* any function may be null: the runtime's own servi
 typedef struct opw_call_t {
   uint32_t struct_size, flags;
   const opw_tensor_t *const *inputs; /* null entry = absent optional; a variadic tail is spelled out */
-  opw_tensor_t *const
-      *outputs;                  /* infer writes ndim, type, shape (room for OPW_MAX_RANK); run only reads. infer
-                                    with phases = 2 reads the SIZE outputs (int64, 0-D, with data), so all sizes are known */
-  const opw_attr_value_t *attrs; /* in declared order; kind NONE = default; null = all default */
+  opw_tensor_t *const *outputs;      /* infer writes ndim, type, shape (room for OPW_MAX_RANK); run only reads.
+                                        infer with phases = 2 also reads the SIZE outputs (int64, 0-D, with data) */
+  const opw_attr_value_t *attrs;     /* in declared order; kind NONE = default; null = all default */
   uint32_t input_count, output_count, attr_count;
   int32_t device_type, device_id;
   int32_t tactic;  /* 0 = choose */

@@ -24,8 +24,8 @@ Result = TypeVar("Result")
 
 _FEW = 4  # functions that are not worth a process
 _INDEX = struct.Struct("=I")
-_one_at_a_time = threading.Lock()
 _MOST = 1024  # functions at a time: their numbers lie in a pipe, which holds a page at least
+_one_at_a_time = threading.Lock()
 
 
 class Died(OpwrightError):

@@ -18,15 +18,7 @@ from opwright.plugin.quick import as_launch, compiling
 from opwright.plugin.registered import Registered, least_ranks, merge_outputs, run_register, stand_ins
 from opwright.plugin.shapes import rank_of
 from opwright.plugin.symbolic import COUNTED, as_int
-from opwright.plugin.tensors import (
-    Size,
-    SizeTensor,
-    TensorDesc,
-    TensorList,
-    Workspace,
-    number_of,
-    workspaces,
-)
+from opwright.plugin.tensors import Size, SizeTensor, TensorDesc, TensorList, Workspace, number_of, workspaces
 
 
 @dataclass
