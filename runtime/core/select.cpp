@@ -113,9 +113,10 @@ opw_status_t wishedPlan(const Frame &f, int32_t id, const char *wish, Selection 
   if (out->planIndex == OPW_NO_PLAN)
     return failOp(error, OPW_E_UNSUPPORTED, f.op,
                   "%s asks for tactic %d, which does not run these element types on a CPU", wish, id);
+  if (takesCall(f, out->planIndex, nullptr) == OPW_OK)
+    return OPW_OK;
   Text prefix;
-  if (f.op->plans[out->planIndex]->valid.count)
-    prefix.add("%s asks for tactic %d, which does not take this call: ", wish, id);
+  prefix.add("%s asks for tactic %d, which does not take this call: ", wish, id);
   return takesCall(f, out->planIndex, error, prefix.str());
 }
 
